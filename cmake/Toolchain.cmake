@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: AGPL-3.0-only
+# Language level, warnings, hardening and sanitizers: what every target is compiled with.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
+set(AUSPEX_SANITIZE "" CACHE STRING "address (with undefined), thread, or empty")
+option(AUSPEX_FUZZ "build libFuzzer targets (needs clang)" OFF)
+
+find_program(AUSPEX_CCACHE ccache)
+if(AUSPEX_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${AUSPEX_CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${AUSPEX_CCACHE})
+endif()
+find_program(AUSPEX_MOLD mold)
+if(AUSPEX_MOLD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  add_link_options(-fuse-ld=mold)
+endif()
+
+add_compile_options(-Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers -Werror
+                    -fstack-protector-strong -ffunction-sections -fdata-sections)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  add_compile_options(-fstack-clash-protection -fcf-protection)
+endif()
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  add_compile_definitions(_FORTIFY_SOURCE=2)
+endif()
+add_link_options(-Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed)
+
+if(AUSPEX_SANITIZE STREQUAL "address")
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+elseif(AUSPEX_SANITIZE STREQUAL "thread")
+  add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=thread)
+endif()
+include_directories(${CMAKE_SOURCE_DIR})
