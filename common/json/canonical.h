@@ -18,7 +18,8 @@ namespace auspex {
 std::string WriteCanonical(const JsonValue& value);
 // One float in the form of 3.3.
 std::string CanonicalFloat(double value);
-// One string with its quotes in the form of 3.4; `wtf8` as in JsonValue.
+// One string with its quotes in the form of 3.4; `wtf8` as in JsonValue. An octet that is no part of WTF-8 is written as
+// U+FFFD, since a writer has no other way out.
 std::string CanonicalString(std::string_view wtf8);
 
 // OK when `untrusted_text` is exactly one canonical JSON object (what WriteCanonical would print for it) within `limits`; else
