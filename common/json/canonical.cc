@@ -2,7 +2,7 @@
 #include "common/json/canonical.h"
 
 #include "common/json/number.h"
-#include "common/json/text.h"
+#include "common/json/utf8.h"
 
 namespace auspex {
 namespace {
@@ -52,7 +52,7 @@ void AppendCharacter(std::string& out, uint32_t c) {
 void AppendString(std::string& out, std::string_view wtf8) {
   out.push_back('"');
   while (!wtf8.empty()) {
-    const auto decoded = json_internal::DecodeUtf8(wtf8, /*allow_surrogates=*/true);
+    const auto decoded = DecodeUtf8(wtf8, /*allow_surrogates=*/true);
     // The writer cannot fail, so that stray octets become the replacement character.
     AppendCharacter(out, decoded.length == 0 ? 0xfffd : decoded.code_point);
     wtf8.remove_prefix(decoded.length == 0 ? 1 : decoded.length);

@@ -7,8 +7,8 @@
 #include "common/base/cat.h"
 #include "common/base/status_macros.h"
 #include "common/json/canonical.h"
+#include "common/json/escape.h"
 #include "common/json/number.h"
-#include "common/json/text.h"
 
 namespace auspex {
 namespace {

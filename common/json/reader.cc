@@ -10,14 +10,14 @@
 #include "absl/status/status.h"
 #include "common/base/cat.h"
 #include "common/base/status_macros.h"
+#include "common/json/escape.h"
 #include "common/json/number.h"
-#include "common/json/text.h"
+#include "common/json/utf8.h"
 
 namespace auspex {
 namespace {
 
 using json_internal::AppendCodePoint;
-using json_internal::DecodeUtf8;
 using json_internal::IsHighSurrogate;
 using json_internal::IsLowSurrogate;
 using json_internal::JoinSurrogates;

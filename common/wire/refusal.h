@@ -17,8 +17,7 @@ enum class RefusalKind {
   kRunnerFailed,       // runner_failed
   kSandboxUnavailable, // sandbox_unavailable
   kThermalCritical,    // thermal_critical
-  kExecutorRefused,    // executor_refused
-  kManual,             // refused_manual: the owner said no; a coordinator that does not know it offers the unit no more
+  kExecutorRefused,    // executor_refused; also what the wire says when the owner refused by hand
 };
 
 // The word on the wire; static storage.

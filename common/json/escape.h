@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Code points in and out of the UTF-8 (with unpaired surrogates: WTF-8) that JsonValue holds, and JSON's \u escapes. Used
-// inside this folder only. Pure functions, safe from any thread.
-#ifndef AUSPEX_COMMON_JSON_TEXT_H_
-#define AUSPEX_COMMON_JSON_TEXT_H_
+// Surrogates and JSON's \u escapes, for the reader, the writer and the scanner of this folder only. Pure functions, safe
+// from any thread.
+#ifndef AUSPEX_COMMON_JSON_ESCAPE_H_
+#define AUSPEX_COMMON_JSON_ESCAPE_H_
 
 #include <cstdint>
 #include <optional>
@@ -20,18 +20,9 @@ inline uint32_t JoinSurrogates(uint32_t high, uint32_t low) {
 // Appends `code_point` (surrogates allowed) in UTF-8's bit pattern.
 void AppendCodePoint(std::string& out, uint32_t code_point);
 
-// One decoded character: its code point and how many octets it took.
-struct Decoded {
-  uint32_t code_point = 0;
-  size_t length = 0;
-};
-// The character at the start of `text`; length 0 when `text` is empty or does not begin with well-formed UTF-8. Surrogates in
-// three octets are well-formed only with `allow_surrogates`.
-Decoded DecodeUtf8(std::string_view text, bool allow_surrogates);
-
 // The value of four hex digits (either case) at the start of `text`.
 std::optional<uint32_t> ReadHex4(std::string_view text);
 
 }  // namespace auspex::json_internal
 
-#endif  // AUSPEX_COMMON_JSON_TEXT_H_
+#endif  // AUSPEX_COMMON_JSON_ESCAPE_H_
