@@ -14,11 +14,15 @@ function(auspex_library name)
   endif()
 endfunction()
 
+# All that `auspex lab` needs to run, and no tests.
+add_custom_target(auspex_programs)
+
 # auspex_program(name SRCS ... DEPS ...): goes to bin/ and is installed to PATH's bin.
 function(auspex_program name)
   cmake_parse_arguments(A "" "" "SRCS;DEPS" ${ARGN})
   add_executable(${name} ${A_SRCS})
   target_link_libraries(${name} PRIVATE ${A_DEPS})
+  add_dependencies(auspex_programs ${name})
   install(TARGETS ${name} RUNTIME DESTINATION bin)
 endfunction()
 
