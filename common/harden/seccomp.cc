@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include <seccomp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <memory>
+
+#include "common/base/errno_status.h"
+#include "common/base/status_macros.h"
+#include "common/harden/harden.h"
+
+namespace auspex {
+namespace {
+
+using Filter = std::unique_ptr<void, void (*)(void*)>;
+
+// A filter that allows everything but the rules that are added, for every thread of the process.
+absl::StatusOr<Filter> MakeFilter(std::string_view layer) {
+  Filter filter(seccomp_init(SCMP_ACT_ALLOW), [](void* context) { seccomp_release(context); });
+  if (filter == nullptr) return absl::UnavailableError(std::string(layer) + ": no seccomp");
+  if (const int error = seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_TSYNC, 1); error != 0) {
+    return ErrnoStatus(-error, "set up", layer);
+  }
+  // A foreign ABI would be a way around the rules.
+  if (const int error = seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+      error != 0) {
+    return ErrnoStatus(-error, "set up", layer);
+  }
+  return filter;
+}
+
+absl::Status LoadFilter(const Filter& filter, std::string_view layer) {
+  if (const int error = seccomp_load(filter.get()); error != 0) {
+    return ErrnoStatus(-error, "put in place", layer);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status OnlyUnixSockets() {
+  ASSIGN_OR_RETURN(Filter filter, MakeFilter("socket filter"));
+  const scmp_arg_cmp not_unix = SCMP_A0(SCMP_CMP_NE, AF_UNIX);
+  if (const int error = seccomp_rule_add_array(filter.get(), SCMP_ACT_ERRNO(EAFNOSUPPORT),
+                                               SCMP_SYS(socket), 1, &not_unix);
+      error != 0) {
+    return ErrnoStatus(-error, "build", "socket filter");
+  }
+  // io_uring can make sockets without socket(2).
+  for (const int call : {SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register)}) {
+    if (const int error = seccomp_rule_add_array(filter.get(), SCMP_ACT_ERRNO(EPERM), call, 0, nullptr);
+        error != 0) {
+      return ErrnoStatus(-error, "build", "socket filter");
+    }
+  }
+  return LoadFilter(filter, "socket filter");
+}
+
+absl::Status DenyExec() {
+  ASSIGN_OR_RETURN(Filter filter, MakeFilter("exec filter"));
+  for (const int call : {SCMP_SYS(execve), SCMP_SYS(execveat)}) {
+    if (const int error = seccomp_rule_add_array(filter.get(), SCMP_ACT_ERRNO(EPERM), call, 0, nullptr);
+        error != 0) {
+      return ErrnoStatus(-error, "build", "exec filter");
+    }
+  }
+  return LoadFilter(filter, "exec filter");
+}
+
+}  // namespace auspex

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "common/ipc/channel.h"
+
+#include <chrono>
+
+#include "common/base/cat.h"
+
+namespace auspex {
+
+std::shared_ptr<grpc::Channel> ConnectTo(const std::string& path) {
+  grpc::ChannelArguments arguments;
+  // The peers are on this machine and restart within milliseconds: retry at that pace.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetMaxReceiveMessageSize(64 * 1024 * 1024);
+  arguments.SetMaxSendMessageSize(64 * 1024 * 1024);
+  // Each channel its own connection: the server counts and checks connections, and a shared one would outlive its owner.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  return grpc::CreateCustomChannel("unix:" + path, grpc::InsecureChannelCredentials(), arguments);
+}
+
+void SetDeadline(grpc::ClientContext& context, double seconds) {
+  context.set_deadline(std::chrono::system_clock::now() +
+                       std::chrono::microseconds(static_cast<int64_t>(seconds * 1e6)));
+}
+
+grpc::Status ToGrpc(const absl::Status& status) {
+  if (status.ok()) return grpc::Status::OK;
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
+}
+
+absl::Status FromGrpc(const grpc::Status& status, std::string_view what) {
+  if (status.ok()) return absl::OkStatus();
+  return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
+                      Cat(what, ": ", status.error_message()));
+}
+
+}  // namespace auspex

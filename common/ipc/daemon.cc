@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "common/ipc/daemon.h"
+
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "common/base/cat.h"
+#include "common/base/errno_status.h"
+#include "common/base/status_macros.h"
+#include "common/base/unique_fd.h"
+#include "common/files/files.h"
+#include "common/log/log.h"
+
+namespace auspex {
+
+struct Daemon::State {
+  std::string name;
+  Layout layout;
+  Config config;
+  std::string state_dir;
+  std::map<std::string, std::string, std::less<>> flags;
+  UniqueFd lock, signals, stop;
+  int watchdog_ms = -1;  // half of the interval that systemd asks for; -1: none
+};
+
+namespace {
+
+constexpr std::string_view kVersion = AUSPEX_VERSION;
+
+// One datagram to the service manager, as sd_notify(3) describes; written here so that keyd needs no further library.
+void NotifyServiceManager(std::string_view message) {
+  const char* path = std::getenv("NOTIFY_SOCKET");
+  if (path == nullptr || path[0] == '\0') return;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const size_t length = std::strlen(path);
+  if (length >= sizeof address.sun_path) return;
+  std::memcpy(address.sun_path, path, length);
+  if (address.sun_path[0] == '@') address.sun_path[0] = '\0';  // abstract
+  UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!fd) return;
+  ::sendto(fd.get(), message.data(), message.size(), MSG_NOSIGNAL,
+           reinterpret_cast<const sockaddr*>(&address),
+           static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length));
+}
+
+void PrintHelp(std::string_view name, const std::vector<Daemon::Flag>& extra) {
+  std::printf(
+      "auspex-%.*s: one daemon of an Auspex worker; `auspex daemon` or systemd starts it.\n\n"
+      "  --home DIR     configuration, state and sockets under one folder\n"
+      "  --system       /etc/auspex, /var/lib/auspex, /run/auspex\n"
+      "  --config FILE  read only this configuration file\n"
+      "  --verbose      debug log\n"
+      "  --version, --help\n",
+      static_cast<int>(name.size()), name.data());
+  for (const Daemon::Flag& flag : extra) {
+    std::printf("  %s%s  %s\n", flag.name.c_str(), flag.takes_value ? " VALUE" : "",
+                flag.help.c_str());
+  }
+}
+
+[[noreturn]] void UsageError(std::string_view name, const std::string& message) {
+  std::fprintf(stderr, "auspex-%.*s: %s (see --help)\n", static_cast<int>(name.size()), name.data(),
+               message.c_str());
+  std::exit(2);
+}
+
+}  // namespace
+
+Daemon::Daemon(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Daemon::Daemon(Daemon&&) noexcept = default;
+Daemon& Daemon::operator=(Daemon&&) noexcept = default;
+Daemon::~Daemon() = default;
+
+absl::StatusOr<Daemon> Daemon::Init(std::string_view name, int argc, char** argv,
+                                    std::vector<Flag> extra) {
+  Layout::Choice choice;
+  std::map<std::string, std::string, std::less<>> flags;
+  bool verbose = false;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    const auto value = [&]() -> std::string {
+      if (i + 1 >= argc) UsageError(name, argument + " needs a value");
+      return argv[++i];
+    };
+    if (argument == "--help") {
+      PrintHelp(name, extra);
+      std::exit(0);
+    }
+    if (argument == "--version") {
+      std::printf("auspex-%s %s\n", std::string(name).c_str(), std::string(kVersion).c_str());
+      std::exit(0);
+    }
+    if (argument == "--home") {
+      choice.home = value();
+    } else if (argument == "--system") {
+      choice.system = true;
+    } else if (argument == "--config") {
+      choice.config = value();
+    } else if (argument == "--verbose") {
+      verbose = true;
+    } else {
+      const Flag* known = nullptr;
+      for (const Flag& flag : extra) {
+        if (flag.name == argument) known = &flag;
+      }
+      if (known == nullptr) UsageError(name, "unknown argument '" + argument + "'");
+      flags[known->name] = known->takes_value ? value() : "1";
+    }
+  }
+  InitLog(name, verbose ? LogLevel::kDebug : LogLevel::kInfo);
+  ASSIGN_OR_RETURN(Layout layout, Layout::Resolve(choice, ProcessEnvironment()));
+  ASSIGN_OR_RETURN(Config config, LoadConfig(layout, ProcessEnvironment()));
+  auto state = std::make_unique<State>(
+      State{std::string(name), layout, config, layout.StateDir(name), std::move(flags), {}, {}, {}});
+  // netd keeps no state: its folder would only be something to explain.
+  if (name != "netd") RETURN_IF_ERROR(MakePrivateDirectory(state->state_dir));
+  if (layout.mode() != Layout::Mode::kSystem) {
+    RETURN_IF_ERROR(MakePrivateDirectory(layout.RunDir(name)));
+    ASSIGN_OR_RETURN(state->lock, LockInstance(layout.RunDir(name) + "/lock"));
+  }
+  ::signal(SIGPIPE, SIG_IGN);
+  sigset_t stop_signals;
+  ::sigemptyset(&stop_signals);
+  ::sigaddset(&stop_signals, SIGTERM);
+  ::sigaddset(&stop_signals, SIGINT);
+  if (::sigprocmask(SIG_BLOCK, &stop_signals, nullptr) != 0) {
+    return ErrnoStatus(errno, "block", "signals");
+  }
+  state->signals.Reset(::signalfd(-1, &stop_signals, SFD_CLOEXEC | SFD_NONBLOCK));
+  state->stop.Reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!state->signals || !state->stop) return ErrnoStatus(errno, "make", "signal descriptors");
+  if (const char* watchdog = std::getenv("WATCHDOG_USEC"); watchdog != nullptr) {
+    long long micros = 0;
+    std::from_chars(watchdog, watchdog + std::strlen(watchdog), micros);
+    if (micros > 0) state->watchdog_ms = static_cast<int>(micros / 2000);
+  }
+  return Daemon(std::move(state));
+}
+
+const Layout& Daemon::layout() const { return state_->layout; }
+const Config& Daemon::config() const { return state_->config; }
+const std::string& Daemon::state_dir() const { return state_->state_dir; }
+
+std::string Daemon::flag(std::string_view name) const {
+  const auto found = state_->flags.find(name);
+  return found == state_->flags.end() ? "" : found->second;
+}
+
+PeerRule Daemon::AllowFor(std::string_view peer) const {
+  if (state_->layout.mode() != Layout::Mode::kSystem) return PeerRule::Self();
+  PeerRule rule;
+  if (peer == "cli") {
+    rule.uids.push_back(0);
+    if (const group* owners = ::getgrnam("auspex"); owners != nullptr) {
+      rule.gids.push_back(owners->gr_gid);
+    }
+    return rule;
+  }
+  // A peer daemon that has no user on this system cannot be let in: the rule then allows nobody.
+  if (const passwd* user = ::getpwnam(Cat("auspex-", peer).c_str()); user != nullptr) {
+    rule.uids.push_back(user->pw_uid);
+  }
+  return rule;
+}
+
+void Daemon::NotifyReady() {
+  NotifyServiceManager("READY=1");
+  if (const char* text = std::getenv("AUSPEX_READY_FD"); text != nullptr) {
+    int fd = -1;
+    std::from_chars(text, text + std::strlen(text), fd);
+    ::unsetenv("AUSPEX_READY_FD");
+    if (fd > 2) {
+      [[maybe_unused]] const ssize_t written = ::write(fd, "R", 1);
+      ::close(fd);
+    }
+  }
+  LogInfo("ready", {{"pid", ::getpid()}});
+}
+
+int Daemon::WaitForStop() {
+  pollfd waits[2] = {{state_->signals.get(), POLLIN, 0}, {state_->stop.get(), POLLIN, 0}};
+  for (;;) {
+    const int ready = ::poll(waits, 2, state_->watchdog_ms);
+    if (ready < 0 && errno != EINTR) return 0;
+    if (ready == 0) NotifyServiceManager("WATCHDOG=1");
+    if ((waits[0].revents & POLLIN) != 0) {
+      signalfd_siginfo info{};
+      if (::read(state_->signals.get(), &info, sizeof info) == sizeof info) {
+        NotifyServiceManager("STOPPING=1");
+        LogInfo("stopping", {{"signal", info.ssi_signo}, {"sender", info.ssi_pid}});
+        return static_cast<int>(info.ssi_signo);
+      }
+    }
+    if ((waits[1].revents & POLLIN) != 0) {
+      NotifyServiceManager("STOPPING=1");
+      return 0;
+    }
+  }
+}
+
+void Daemon::RequestStop() {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = ::write(state_->stop.get(), &one, sizeof one);
+}
+
+}  // namespace auspex

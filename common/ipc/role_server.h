@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// RoleServer: one listening Unix socket, one role, one gRPC server object with that role's services (and grpc.health.v1) alone.
+// It accepts connections itself, checks the peer's credentials before any octet is read, and only then hands the
+// descriptor to gRPC. Methods may be called from any thread; services must outlive the server.
+#ifndef AUSPEX_COMMON_IPC_ROLE_SERVER_H_
+#define AUSPEX_COMMON_IPC_ROLE_SERVER_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/base/unique_fd.h"
+#include "common/ipc/peer.h"
+
+namespace grpc {
+class Service;
+class ServerContext;
+}  // namespace grpc
+
+namespace auspex {
+
+class RoleServer {
+ public:
+  struct Options {
+    std::string role;              // one word, for logs and errors: "keyd/request"
+    std::string socket_path;       // where to listen, unless systemd passed a socket of that path
+    PeerRule allow;
+    int max_message_octets = 4 * 1024 * 1024;
+    int max_connections = 16;      // one more is closed at accept
+    int min_pollers = 1, max_pollers = 2;  // gRPC's synchronous threads; a stream holds one more
+  };
+  // Listens (folder 0700, socket 0600 unless the rule has groups: then 0660) and serves until Shutdown. A stale socket file is replaced; one
+  // that still answers is FAILED_PRECONDITION "... is served by process N".
+  static absl::StatusOr<std::unique_ptr<RoleServer>> Start(Options options, std::vector<grpc::Service*> services);
+  virtual ~RoleServer() = default;
+  // Stops accepting, ends calls within `grace_ms`, removes the socket file. Idempotent.
+  virtual void Shutdown(int grace_ms = 1000) = 0;
+  // The peer that makes the call of `context`, as seen at accept.
+  virtual Peer PeerOfCall(const grpc::ServerContext& context) const = 0;
+};
+
+}  // namespace auspex
+
+#endif  // AUSPEX_COMMON_IPC_ROLE_SERVER_H_
