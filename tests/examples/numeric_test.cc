@@ -33,7 +33,9 @@ absl::Status PointStatus(std::string_view payload) {
 }
 
 TEST(Exp, IsCloseToTheLibrarysEverywhere) {
-  for (double x = -700.0; x <= 700.0; x += 0.37) {
+  for (int i = -7000; i <= 7000; ++i) {
+    const double x = i / 10.0 + 0.037 * (i % 3);
+    if (x < -700.0 || x > 700.0) continue;
     EXPECT_NEAR(Exp(x) / std::exp(x), 1.0, 4e-15) << x;
   }
   EXPECT_EQ(Exp(0.0), 1.0);
