@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// CheckCanonicalObject: the scanner by which keyd knows that a payload is canonical without building anything from it.
+// CheckCanonicalObject: the scanner by which keyd knows that a payload is canonical without
+// building anything from it.
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -18,8 +19,9 @@ using json_internal::IsLowSurrogate;
 using json_internal::JoinSurrogates;
 using json_internal::ReadHex4;
 
-// Takes one character off the front of `escaped`, the inside of a string that was already found canonical: what its escapes
-// stand for, a pair of surrogate escapes as the one code point that it is.
+// Takes one character off the front of `escaped`, the inside of a string that was already found
+// canonical: what its escapes stand for, a pair of surrogate escapes as the one code point that it
+// is.
 uint32_t TakeCodePoint(std::string_view& escaped) {
   if (escaped[0] != '\\') {
     const auto c = static_cast<uint8_t>(escaped[0]);
@@ -220,8 +222,8 @@ class Scanner {
 
 absl::Status CheckCanonicalObject(std::string_view untrusted_text, const JsonLimits& limits) {
   if (untrusted_text.size() > limits.max_octets) {
-    return absl::ResourceExhaustedError(Cat("canonical json: ", untrusted_text.size(),
-                                            " octets, more than ", limits.max_octets));
+    return absl::ResourceExhaustedError(
+        Cat("canonical json: ", untrusted_text.size(), " octets, more than ", limits.max_octets));
   }
   return Scanner(untrusted_text, limits).Scan();
 }

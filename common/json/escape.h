@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Surrogates and JSON's \u escapes, for the reader, the writer and the scanner of this folder only. Pure functions, safe
-// from any thread.
+// Surrogates and JSON's \u escapes, for the reader, the writer and the scanner of this folder only.
+// Pure functions, safe from any thread.
 #ifndef AUSPEX_COMMON_JSON_ESCAPE_H_
 #define AUSPEX_COMMON_JSON_ESCAPE_H_
 

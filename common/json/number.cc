@@ -13,8 +13,9 @@ namespace {
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
-// True when a number that left the range of binary64 is too large (and not too small). Looks only at the position of the first
-// digit that is not zero, which is enough: the two ends of the range are more than 600 powers of ten apart.
+// True when a number that left the range of binary64 is too large (and not too small). Looks only
+// at the position of the first digit that is not zero, which is enough: the two ends of the range
+// are more than 600 powers of ten apart.
 bool IsHuge(std::string_view token) {
   constexpr int64_t kSaturated = 1'000'000'000'000;
   size_t at = token[0] == '-' ? 1 : 0;
@@ -53,8 +54,8 @@ std::string_view FormatFloat(double value, FloatBuffer& buffer) {
   if (value == 0) return std::signbit(value) ? "-0.0" : "0.0";
   // The shortest digits that read back, nearest to the exact value, as d1[.d2...]e(+|-)XX.
   std::array<char, 32> raw;
-  const auto written = std::to_chars(raw.data(), raw.data() + raw.size(), value,
-                                     std::chars_format::scientific);
+  const auto written =
+      std::to_chars(raw.data(), raw.data() + raw.size(), value, std::chars_format::scientific);
   const std::string_view text(raw.data(), static_cast<size_t>(written.ptr - raw.data()));
   const size_t e = text.find('e');
   std::array<char, 20> digits;

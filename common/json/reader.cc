@@ -23,7 +23,8 @@ using json_internal::IsLowSurrogate;
 using json_internal::JoinSurrogates;
 using json_internal::ReadHex4;
 
-// Recursive descent; each level of nesting is one frame of ReadValue, so the depth is bounded here whatever the caller asks.
+// Recursive descent; each level of nesting is one frame of ReadValue, so the depth is bounded here
+// whatever the caller asks.
 class Reader {
  public:
   Reader(std::string_view text, const JsonLimits& limits)
@@ -58,8 +59,8 @@ class Reader {
     return true;
   }
   void SkipBlanks() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' ||
-                                  text_[at_] == '\r')) {
+    while (at_ < text_.size() &&
+           (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) {
       ++at_;
     }
   }
@@ -151,7 +152,8 @@ class Reader {
     return absl::OkStatus();
   }
 
-  // The bare words that Python writes are taken here too, since two of them may follow a minus sign or a letter.
+  // The bare words that Python writes are taken here too, since two of them may follow a minus sign
+  // or a letter.
   absl::Status ReadNumber(JsonValue& out) {
     constexpr double kInfinity = std::numeric_limits<double>::infinity();
     const size_t start = at_;
@@ -252,8 +254,8 @@ class Reader {
 
 absl::StatusOr<JsonValue> ReadJson(std::string_view untrusted_text, const JsonLimits& limits) {
   if (untrusted_text.size() > limits.max_octets) {
-    return absl::ResourceExhaustedError(Cat("json: ", untrusted_text.size(), " octets, more than ",
-                                            limits.max_octets));
+    return absl::ResourceExhaustedError(
+        Cat("json: ", untrusted_text.size(), " octets, more than ", limits.max_octets));
   }
   return Reader(untrusted_text, limits).Read();
 }

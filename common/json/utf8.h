@@ -15,8 +15,9 @@ struct Utf8Character {
   size_t length = 0;
 };
 
-// The character at the start of `text`; length 0 when `text` is empty or does not begin with well-formed UTF-8. Surrogates in
-// three octets ("WTF-8") are well-formed only with `allow_surrogates`.
+// The character at the start of `text`; length 0 when `text` is empty or does not begin with
+// well-formed UTF-8. Surrogates in three octets ("WTF-8") are well-formed only with
+// `allow_surrogates`.
 Utf8Character DecodeUtf8(std::string_view text, bool allow_surrogates = false);
 
 // True when all of `text` is UTF-8 without surrogates.

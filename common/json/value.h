@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// JsonValue: a JSON value that keeps the difference between integers of any size and floats, and strings with unpaired
-// surrogates, because both must survive from an executor's output to a signature (wire protocol section 3). Read with
-// ReadJson (reader.h), written with WriteCanonical (canonical.h). A value owns all that it holds; distinct values may
-// be used from different threads, one value from one thread at a time unless only read.
+// JsonValue: a JSON value that keeps the difference between integers of any size and floats, and
+// strings with unpaired surrogates, because both must survive from an executor's output to a
+// signature (wire protocol section 3). Read with ReadJson (reader.h), written with WriteCanonical
+// (canonical.h). A value owns all that it holds; distinct values may be used from different
+// threads, one value from one thread at a time unless only read.
 //
-// Strings are UTF-8, except that an unpaired surrogate U+D800..U+DFFF is held as its three-octet generalized UTF-8 form
+// Strings are UTF-8, except that an unpaired surrogate U+D800..U+DFFF is held as its three-octet
+// generalized UTF-8 form
 // ("WTF-8"): byte order then equals code point order, which is the order in which names are sorted.
 #ifndef AUSPEX_COMMON_JSON_VALUE_H_
 #define AUSPEX_COMMON_JSON_VALUE_H_
@@ -24,7 +26,8 @@ using JsonArray = std::vector<JsonValue>;
 // Sorted by octets of the name, which is code point order.
 using JsonObject = std::map<std::string, JsonValue, std::less<>>;
 
-// An integer of any size: canonical decimal digits, '-' first if negative, never "-0" and no leading zeros.
+// An integer of any size: canonical decimal digits, '-' first if negative, never "-0" and no
+// leading zeros.
 struct JsonInteger {
   std::string digits;
   friend bool operator==(const JsonInteger&, const JsonInteger&) = default;
@@ -50,7 +53,8 @@ class JsonValue {
   JsonValue(JsonObject value) : data_(std::move(value)) {}
 
   bool is_null() const { return std::holds_alternative<std::monostate>(data_); }
-  // The content if the value is of that kind, else nullptr. The pointer lives as long as this value is not changed.
+  // The content if the value is of that kind, else nullptr. The pointer lives as long as this value
+  // is not changed.
   const bool* as_bool() const { return std::get_if<bool>(&data_); }
   const JsonInteger* as_integer() const { return std::get_if<JsonInteger>(&data_); }
   const double* as_float() const { return std::get_if<double>(&data_); }

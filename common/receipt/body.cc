@@ -104,7 +104,9 @@ absl::StatusOr<Receipt::Anchor> ReadAnchor(const CborValue& map, size_t index) {
   return anchor;
 }
 
-CborValue Time(std::string_view text) { return CborValue::Tag(kDateTimeTag, CborValue::Text(text)); }
+CborValue Time(std::string_view text) {
+  return CborValue::Tag(kDateTimeTag, CborValue::Text(text));
+}
 
 }  // namespace
 
@@ -128,10 +130,11 @@ std::string EncodeReceiptBody(const Receipt& receipt) {
                CborValue::Map({{CborValue::Text("start"), Time(receipt.window_start)},
                                {CborValue::Text("end"), Time(receipt.window_end)}})},
               {CborValue::Text("quorum_agreement"),
-               CborValue::Map(
-                   {{CborValue::Text("replication_factor"), CborValue::Integer(receipt.replication_factor)},
-                    {CborValue::Text("agreeing_workers"), CborValue::Integer(receipt.agreeing_workers)},
-                    {CborValue::Text("method"), CborValue::Text(receipt.method)}})},
+               CborValue::Map({{CborValue::Text("replication_factor"),
+                                CborValue::Integer(receipt.replication_factor)},
+                               {CborValue::Text("agreeing_workers"),
+                                CborValue::Integer(receipt.agreeing_workers)},
+                               {CborValue::Text("method"), CborValue::Text(receipt.method)}})},
               {CborValue::Text("result_hash_anchors"), CborValue::Array(std::move(anchors))}})
       .Encode();
 }

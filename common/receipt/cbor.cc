@@ -7,8 +7,8 @@ namespace auspex {
 namespace {
 
 // The major types of RFC 7049 section 2.1, as they stand in the first octet.
-constexpr uint8_t kUnsigned = 0 << 5, kNegative = 1 << 5, kByteString = 2 << 5, kTextString = 3 << 5,
-                  kArrayHead = 4 << 5, kMapHead = 5 << 5, kTagHead = 6 << 5;
+constexpr uint8_t kUnsigned = 0 << 5, kNegative = 1 << 5, kByteString = 2 << 5,
+                  kTextString = 3 << 5, kArrayHead = 4 << 5, kMapHead = 5 << 5, kTagHead = 6 << 5;
 constexpr char kFalse = '\xf4', kTrue = '\xf5', kNullOctet = '\xf6';
 
 void AppendHead(std::string& out, uint8_t major, uint64_t argument) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// CborValue: the part of CBOR (RFC 7049) that receipts use, in its canonical form (section 3.9) only: shortest integers
-// and lengths, definite lengths, map keys by length and then bytewise, no key twice. Integers within int64, octet and text
-// strings, arrays, maps, tags, true, false, null; no floats. Values own what they hold. Pure functions, any thread.
+// CborValue: the part of CBOR (RFC 7049) that receipts use, in its canonical form (section 3.9)
+// only: shortest integers and lengths, definite lengths, map keys by length and then bytewise, no
+// key twice. Integers within int64, octet and text strings, arrays, maps, tags, true, false, null;
+// no floats. Values own what they hold. Pure functions, any thread.
 //
 //   CborValue::Map({{CborValue::Text("n"), CborValue::Integer(1)}}).Encode()  // a1 61 6e 01
 #ifndef AUSPEX_COMMON_RECEIPT_CBOR_H_
@@ -33,12 +34,15 @@ class CborValue {
   static CborValue Tag(uint32_t number, CborValue content);
   static CborValue Bool(bool value);
 
-  // The content if the value is of that kind, else nullopt or nullptr. Pointers live as long as this value.
+  // The content if the value is of that kind, else nullopt or nullptr. Pointers live as long as
+  // this value.
   std::optional<int64_t> as_integer() const;
   std::optional<bool> as_bool() const;
   const std::string* as_bytes() const { return kind_ == Kind::kBytes ? &octets_ : nullptr; }
   const std::string* as_text() const { return kind_ == Kind::kText ? &octets_ : nullptr; }
-  const std::vector<CborValue>* as_array() const { return kind_ == Kind::kArray ? &items_ : nullptr; }
+  const std::vector<CborValue>* as_array() const {
+    return kind_ == Kind::kArray ? &items_ : nullptr;
+  }
   // What tag `number` encloses; nullptr when this is not that tag.
   const CborValue* as_tag(uint32_t number) const;
   bool is_map() const { return kind_ == Kind::kMap; }
@@ -59,17 +63,18 @@ class CborValue {
   void AppendTo(std::string& out) const;
 
   Kind kind_ = Kind::kNull;
-  int64_t number_ = 0;             // an integer, a tag's number, or a truth value
-  std::string octets_;             // of kBytes and kText
-  std::vector<CborValue> items_;   // elements; a map's keys and values in turn; a tag's content
+  int64_t number_ = 0;            // an integer, a tag's number, or a truth value
+  std::string octets_;            // of kBytes and kText
+  std::vector<CborValue> items_;  // elements; a map's keys and values in turn; a tag's content
 };
 
-// Bounds of DecodeCbor. Text and octet strings are bounded by the input's size, which the caller bounds.
+// Bounds of DecodeCbor. Text and octet strings are bounded by the input's size, which the caller
+// bounds.
 inline constexpr size_t kMaxCborDepth = 16;
 inline constexpr size_t kMaxCborItems = 16384;
 
-// The value that `untrusted_octets` are the canonical form of, all of them. INVALID_ARGUMENT "cbor: <what> at octet N" for
-// anything else; RESOURCE_EXHAUSTED when one of the bounds is crossed.
+// The value that `untrusted_octets` are the canonical form of, all of them. INVALID_ARGUMENT "cbor:
+// <what> at octet N" for anything else; RESOURCE_EXHAUSTED when one of the bounds is crossed.
 absl::StatusOr<CborValue> DecodeCbor(std::string_view untrusted_octets);
 
 }  // namespace auspex

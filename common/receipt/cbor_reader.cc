@@ -39,7 +39,8 @@ class CborReader {
     switch (first >> 5) {
       case 0:
       case 1:
-        if (argument > static_cast<uint64_t>(INT64_MAX)) return Malformed("an integer beyond 64 bits");
+        if (argument > static_cast<uint64_t>(INT64_MAX))
+          return Malformed("an integer beyond 64 bits");
         out.kind_ = Kind::kInteger;
         out.number_ = static_cast<int64_t>(argument);
         if (first >> 5 == 1) out.number_ = ~out.number_;
@@ -60,14 +61,16 @@ class CborReader {
   }
 
   absl::Status ReadSimple(CborValue& out, uint8_t first) {
-    if (first < 0xf4 || first > 0xf6) return Malformed("a float or simple value that has no place here");
+    if (first < 0xf4 || first > 0xf6)
+      return Malformed("a float or simple value that has no place here");
     out.kind_ = first == 0xf6 ? Kind::kNull : Kind::kBool;
     out.number_ = first == 0xf5 ? 1 : 0;
     ++at_;
     return absl::OkStatus();
   }
 
-  // The head's argument; `low` are the low five bits of its first octet, at which the reader stands.
+  // The head's argument; `low` are the low five bits of its first octet, at which the reader
+  // stands.
   absl::StatusOr<uint64_t> ReadArgument(uint8_t low) {
     if (low > 27) return Malformed("a length that is not definite");
     if (low < 24) {
@@ -97,7 +100,8 @@ class CborReader {
     return absl::OkStatus();
   }
 
-  // Containers grow as their items are read: a head that promises more than there is allocates nothing.
+  // Containers grow as their items are read: a head that promises more than there is allocates
+  // nothing.
   absl::Status ReadArray(CborValue& out, uint64_t count, size_t depth) {
     out.kind_ = Kind::kArray;
     for (uint64_t i = 0; i < count; ++i) {

@@ -38,13 +38,14 @@ absl::StatusOr<std::string> ReadSigner(std::string_view protected_header) {
   ASSIGN_OR_RETURN(const CborValue header, DecodeCbor(protected_header));
   if (!header.is_map()) return Malformed("the protected header is not a map");
   const CborValue* alg = header.Find(kAlgLabel);
-  if (alg == nullptr || alg->as_integer() != kEdDsa) return Malformed("the algorithm is not EdDSA (-8)");
+  if (alg == nullptr || alg->as_integer() != kEdDsa)
+    return Malformed("the algorithm is not EdDSA (-8)");
   const CborValue* kid = header.Find(kKidLabel);
   if (kid == nullptr || kid->as_bytes() == nullptr) return Malformed("the key id is missing");
   const std::string& hex = *kid->as_bytes();
   const bool is_key = hex.size() == 64 && std::all_of(hex.begin(), hex.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-  });
+                        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+                      });
   if (!is_key) return Malformed("the key id is not 64 lower-case hex digits");
   // COSE lets a header demand that unknown members be understood ("crit"); there are none here.
   if (header.member_count() != 2) return Malformed("the protected header has further members");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The COSE_Sign1 envelope of coordinator 11.3 (RFC 8152 section 4.2, untagged, Ed25519 only). Pure functions, any thread.
+// The COSE_Sign1 envelope of coordinator 11.3 (RFC 8152 section 4.2, untagged, Ed25519 only). Pure
+// functions, any thread.
 #ifndef AUSPEX_COMMON_RECEIPT_COSE_H_
 #define AUSPEX_COMMON_RECEIPT_COSE_H_
 

@@ -68,7 +68,8 @@ absl::StatusOr<Statement> ReadStatement(std::string_view untrusted_payload) {
   const std::string* digest = digests == nullptr ? nullptr : TextMember(*digests, "sha256");
   if (digest == nullptr) return Malformed("the subject's digest.sha256 is missing");
   if (*digest != Sha256HexOf(*predicate->as_bytes())) {
-    return absl::DataLossError("receipt statement: the subject's digest does not fit the predicate");
+    return absl::DataLossError(
+        "receipt statement: the subject's digest does not fit the predicate");
   }
   return Statement{.receipt_id = id.str(), .body = *predicate->as_bytes()};
 }

@@ -11,12 +11,14 @@
 namespace auspex {
 
 struct Statement {
-  std::string receipt_id;  // from the subject's name; a ReceiptId. Empty when the payload is a bare body
-  std::string body;        // the octets of the receipt map
+  std::string
+      receipt_id;    // from the subject's name; a ReceiptId. Empty when the payload is a bare body
+  std::string body;  // the octets of the receipt map
 };
 
-// Takes the payload of an envelope: a statement whose subject digest fits its predicate, or a bare body (from before the
-// statement existed), which is handed on as it is. INVALID_ARGUMENT when it is neither; DATA_LOSS when the digest does not fit.
+// Takes the payload of an envelope: a statement whose subject digest fits its predicate, or a bare
+// body (from before the statement existed), which is handed on as it is. INVALID_ARGUMENT when it
+// is neither; DATA_LOSS when the digest does not fit.
 absl::StatusOr<Statement> ReadStatement(std::string_view untrusted_payload);
 
 }  // namespace auspex

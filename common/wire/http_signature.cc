@@ -31,8 +31,9 @@ std::string ContentDigestHeader(std::string_view sha256_octets) {
 }
 
 std::string SignatureParams(const SignedParts& parts) {
-  return Cat(R"(("@method" "@path" "@authority")", parts.content_digest ? R"( "content-digest")" : "",
-             ");created=", parts.created, R"(;alg="ed25519";keyid=")", Lower(parts.keyid), "\"");
+  return Cat(R"(("@method" "@path" "@authority")",
+             parts.content_digest ? R"( "content-digest")" : "", ");created=", parts.created,
+             R"(;alg="ed25519";keyid=")", Lower(parts.keyid), "\"");
 }
 
 std::string SignatureInputHeader(const SignedParts& parts) {

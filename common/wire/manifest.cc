@@ -66,7 +66,8 @@ absl::StatusOr<std::vector<std::string>> ReadCommand(const JsonValue& executor) 
   }
   std::vector<std::string> out;
   for (const JsonValue& word : *words) {
-    if (word.as_string() == nullptr) return Wrong("executor.command", "has an element that is not a string");
+    if (word.as_string() == nullptr)
+      return Wrong("executor.command", "has an element that is not a string");
     // A program's argument ends at the first NUL: the rest would be lost without a word.
     if (word.as_string()->find('\0') != std::string::npos) {
       return Wrong("executor.command", "has an element with a NUL character");
@@ -87,9 +88,9 @@ absl::StatusOr<std::vector<Manifest::Model>> ReadModels(const JsonValue& root) {
     if (element.as_object() == nullptr) return Wrong(where, "is not an object");
     Manifest::Model& model = out.emplace_back();
     ASSIGN_OR_RETURN(model.id, RequiredString(element, "id", Cat(where, ".id")));
-    ASSIGN_OR_RETURN(model.local_weights_required,
-                     OptionalBool(element, "local_weights_required",
-                                  Cat(where, ".local_weights_required")));
+    ASSIGN_OR_RETURN(
+        model.local_weights_required,
+        OptionalBool(element, "local_weights_required", Cat(where, ".local_weights_required")));
   }
   return out;
 }
@@ -115,7 +116,8 @@ absl::StatusOr<const JsonValue*> OptionalObject(const JsonValue& root, std::stri
 }
 
 bool IsDigested(std::string_view path) {
-  if (path == "manifest.json" || path == "manifest.json.sig" || path.ends_with(".pyc")) return false;
+  if (path == "manifest.json" || path == "manifest.json.sig" || path.ends_with(".pyc"))
+    return false;
   while (true) {
     const size_t slash = path.find('/');
     if (path.substr(0, slash) == "__pycache__") return false;

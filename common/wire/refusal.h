@@ -10,14 +10,14 @@
 namespace auspex {
 
 enum class RefusalKind {
-  kManifestSwap,       // refused_manifest_swap
-  kTenantDeny,         // refused_tenant_deny
-  kTenantAllowMiss,    // refused_tenant_allow_list_miss
-  kSensitive,          // refused_sensitive
-  kRunnerFailed,       // runner_failed
-  kSandboxUnavailable, // sandbox_unavailable
-  kThermalCritical,    // thermal_critical
-  kExecutorRefused,    // executor_refused; also what the wire says when the owner refused by hand
+  kManifestSwap,        // refused_manifest_swap
+  kTenantDeny,          // refused_tenant_deny
+  kTenantAllowMiss,     // refused_tenant_allow_list_miss
+  kSensitive,           // refused_sensitive
+  kRunnerFailed,        // runner_failed
+  kSandboxUnavailable,  // sandbox_unavailable
+  kThermalCritical,     // thermal_critical
+  kExecutorRefused,     // executor_refused; also what the wire says when the owner refused by hand
 };
 
 // The word on the wire; static storage.
@@ -26,7 +26,8 @@ std::optional<RefusalKind> ParseRefusalKind(std::string_view untrusted_text);
 
 // A reason is at most this many octets of UTF-8 on the wire (5.4); above it 422.
 inline constexpr size_t kMaxReasonOctets = 2048;
-// `untrusted_reason` made valid UTF-8 without control characters and cut to kMaxReasonOctets at a character border.
+// `untrusted_reason` made valid UTF-8 without control characters and cut to kMaxReasonOctets at a
+// character border.
 std::string CleanReason(std::string_view untrusted_reason);
 
 }  // namespace auspex

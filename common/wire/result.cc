@@ -30,16 +30,17 @@ absl::StatusOr<std::string> CanonicalResult(const ResultFields& fields) {
     return absl::InvalidArgumentError(
         Cat("result: schema_version ", fields.schema_version, " is not 0, 1 or 2"));
   }
-  // The member names are fixed, so that their sorted order is written down here instead of computed.
-  std::string out = Cat("{\"completed_at\":", CanonicalString(fields.completed_at),
-                        ",\"exit_code\":", fields.exit_code, ",\"payload\":",
-                        fields.canonical_payload);
+  // The member names are fixed, so that their sorted order is written down here instead of
+  // computed.
+  std::string out =
+      Cat("{\"completed_at\":", CanonicalString(fields.completed_at),
+          ",\"exit_code\":", fields.exit_code, ",\"payload\":", fields.canonical_payload);
   if (fields.schema_version >= 2) {
     out += Cat(",\"ran_under\":", CanonicalString(Lower(fields.ran_under)));
   }
   if (fields.schema_version >= 1) {
-    out += Cat(",\"schema_version\":", fields.schema_version, ",\"served_weights\":",
-               WriteCanonical(ServedWeights(fields.served_weights)));
+    out += Cat(",\"schema_version\":", fields.schema_version,
+               ",\"served_weights\":", WriteCanonical(ServedWeights(fields.served_weights)));
   }
   out += Cat(",\"unit_id\":", CanonicalString(fields.unit_id),
              ",\"worker_pubkey\":", CanonicalString(Lower(fields.worker_pubkey)), "}");

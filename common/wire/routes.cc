@@ -6,7 +6,8 @@
 namespace auspex::routes {
 namespace {
 
-// Identifiers go in as they are: their types admit only characters that need no percent-encoding (2.4).
+// Identifiers go in as they are: their types admit only characters that need no percent-encoding
+// (2.4).
 std::string OfWorker(const WorkerId& worker, std::string_view rest) {
   return Cat("/api/v0/workers/", worker.str(), rest);
 }

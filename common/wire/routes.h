@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Every route of wire protocol section 5 that a worker signs, as a method and a path built from validated identifiers only.
-// The one place that writes a path: keyd signs what these return and netd sends it. Pure functions, any thread.
+// Every route of wire protocol section 5 that a worker signs, as a method and a path built from
+// validated identifiers only. The one place that writes a path: keyd signs what these return and
+// netd sends it. Pure functions, any thread.
 #ifndef AUSPEX_COMMON_WIRE_ROUTES_H_
 #define AUSPEX_COMMON_WIRE_ROUTES_H_
 
