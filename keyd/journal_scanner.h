@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// JournalScanner: reads records in order, checking lengths, fields, sequence numbers and the chain
+// as it goes. Memory is one buffer of 256 KiB whatever the journal's size. Not thread-safe; the
+// file may be appended to meanwhile.
+#ifndef AUSPEX_KEYD_JOURNAL_SCANNER_H_
+#define AUSPEX_KEYD_JOURNAL_SCANNER_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "keyd/journal_file.h"
+#include "keyd/journal_record.h"
+
+namespace auspex::keyd {
+
+// A place between two records.
+struct JournalPosition {
+  uint64_t offset = 0;  // where the next record begins
+  uint64_t next_sequence = 1;
+  Digest32 chain{};  // the chain's value there
+};
+
+class JournalScanner {
+ public:
+  enum class Step { kRecord, kEnd, kTorn };
+  // Reads from `start` up to the octet `end`, as the file was when asked. `file` outlives the
+  // scanner.
+  JournalScanner(const JournalFile& file, const JournalPosition& start, uint64_t end);
+
+  // kRecord: `record` is filled. kEnd: there is no further octet. kTorn: what is left is the
+  // beginning of one record (or nothing but zero octets), as a crash in the middle of an append
+  // leaves it. Anything else is DATA_LOSS naming the offset.
+  absl::StatusOr<Step> Next(JournalRecord& record);
+  // The place after the last record that was returned.
+  const JournalPosition& position() const { return position_; }
+
+ private:
+  // Octets from the position on, at least `octets` of them unless the end is nearer.
+  absl::StatusOr<std::string_view> Peek(size_t octets);
+  absl::StatusOr<bool> OnlyZeroOctetsLeft();
+  absl::Status Damage(std::string_view what) const;
+
+  const JournalFile& file_;
+  JournalPosition position_;
+  const uint64_t end_;
+  std::string buffer_;
+  uint64_t buffer_offset_ = 0;  // of buffer_[0] in the file
+};
+
+}  // namespace auspex::keyd
+
+#endif  // AUSPEX_KEYD_JOURNAL_SCANNER_H_

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// KeyRing: the key and the enrolment in use, in memory and on disk together. Readers take a View
+// and later sign with it; a key that was destroyed or replaced in between signs nothing more. Safe
+// from any thread.
+#ifndef AUSPEX_KEYD_KEY_RING_H_
+#define AUSPEX_KEYD_KEY_RING_H_
+
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "keyd/enrolment.h"
+#include "keyd/journal.h"
+#include "keyd/key_store.h"
+#include "keyd/secret_key.h"
+
+namespace auspex::keyd {
+
+class KeyRing {
+ public:
+  // What was in use at one moment. Either may be null; there is no enrolment without a key.
+  class View {
+   public:
+    bool has_key() const { return key_ != nullptr; }
+    // 64 hex digits; empty without a key.
+    std::string public_key_hex() const { return key_ ? key_->public_key_hex() : ""; }
+    const Enrolment* enrolment() const { return enrolment_.get(); }
+
+   private:
+    friend class KeyRing;
+    std::shared_ptr<const SecretKey> key_;
+    std::shared_ptr<const Enrolment> enrolment_;
+  };
+
+  // Reads what the state folder has.
+  static absl::StatusOr<std::unique_ptr<KeyRing>> Load(const std::string& state_dir,
+                                                       SealSources sources);
+  // A ring over a key that is in memory only: for the self-test and for tests.
+  static std::unique_ptr<KeyRing> InMemory(SecretKey key, std::optional<Enrolment> enrolment);
+
+  View view() const;
+  // The signature of `message` by the key of `view`, given the journal's proof. FAILED_PRECONDITION
+  // when key or enrolment were changed since the view was taken.
+  absl::StatusOr<std::string> Sign(const View& view, const DurableRecord& proof,
+                                   std::string_view message) const;
+
+  // Stores `key` sealed and takes it into use. ALREADY_EXISTS when there is one.
+  absl::Status Install(SecretKey key);
+  // Pins the enrolment, on disk and then in memory. FAILED_PRECONDITION without a key.
+  absl::Status SetEnrolment(const Enrolment& enrolment);
+  // Forgets both, in memory and then on disk. OK when there was nothing.
+  absl::Status Destroy();
+
+  SealKind seal() const;
+  // False when the kernel gave no memfd_secret for the key in use (true without a key).
+  bool key_in_secret_memory() const;
+
+ private:
+  KeyRing(std::string state_dir, SealSources sources);
+  std::string EnrolmentPath() const { return state_dir_ + "/enrolment.toml"; }
+
+  const std::string state_dir_;     // empty: nothing is stored
+  mutable std::mutex store_mutex_;  // one change at a time; taken before view_mutex_
+  KeyStore store_;
+  mutable std::shared_mutex view_mutex_;
+  View current_;
+};
+
+// The status that every call gives while there is no key.
+absl::Status NoKey();
+
+}  // namespace auspex::keyd
+
+#endif  // AUSPEX_KEYD_KEY_RING_H_
