@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "netd/poll_loop.h"
+
+#include <malloc.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+#include <variant>
+
+#include "common/base/cat.h"
+#include "common/base/clock.h"
+#include "common/log/log.h"
+#include "netd/poll_answer.h"
+#include "netd/sleep.h"
+
+namespace auspex {
+namespace {
+
+using Steady = std::chrono::steady_clock;
+
+// A heartbeat that is under way may take this long before a poll goes out without it.
+constexpr double kBeatWait = 6;
+// In a bounded run: how long a runner may take to appear.
+constexpr double kRunnerWait = 30;
+// An empty answer that comes quicker than this was not waited for, whatever its headers say.
+constexpr double kShortestWait = 1;
+// Answers above this leave holes in the heap that are worth giving back.
+constexpr size_t kTrimAbove = 256 * 1024;
+
+double SecondsSince(Steady::time_point then) { return std::chrono::duration<double>(Steady::now() - then).count(); }
+
+double BackoffCap(double interval) {
+  const double first = std::max(interval, 1.0);
+  return std::max(first, std::min(10 * first, 300.0));
+}
+
+}  // namespace
+
+PollLoop::PollLoop(Options options, Coordinator& coordinator, StatedClient& stated, DemandBoard& board, Counters& counters)
+    : options_(options), coordinator_(coordinator), stated_(stated), board_(board), counters_(counters),
+      backoff_(std::max(options.interval_seconds, 1.0), BackoffCap(options.interval_seconds)) {}
+
+void PollLoop::Run(std::stop_token stop) {
+  uint64_t ticks = 0;
+  while (!stop.stop_requested()) {
+    DemandBoard::View view;
+    Tick tick{.kind = Kind::kSkipped};
+    if (AwaitDemand(stop, view)) {
+      // The coordinator routes by what the last heartbeat said; the poll comes after it.
+      board_.Wait(stop, kBeatWait, [](const DemandBoard::View& now) { return now.beaten_epoch >= now.capability_epoch; });
+      if (stop.stop_requested()) return;
+      tick = Poll(stop, view);
+      if (tick.kind == Kind::kCancelled) return;
+    }
+    if (++ticks == options_.max_ticks) return;
+    Pause(tick, stop, view);
+  }
+}
+
+bool PollLoop::AwaitDemand(std::stop_token stop, DemandBoard::View& view) {
+  const auto wanted = [](const DemandBoard::View& now) { return now.enrolled && now.free_slots > 0; };
+  if (options_.max_ticks == 0) return board_.Wait(stop, -1, wanted, &view);
+  const Steady::time_point start = Steady::now();
+  while (!stop.stop_requested()) {
+    if (board_.Wait(stop, 0.2, wanted, &view)) return true;
+    if (!view.enrolled) continue;
+    const double waited = SecondsSince(start);
+    if (view.reason == "busy" || view.reason == "ready") {
+      if (waited > options_.busy_limit_seconds) return false;
+    } else if (view.reason == "no_runner") {
+      if (waited > kRunnerWait) {
+        Fail(absl::FailedPreconditionError("no runner is connected"), stop);
+        return false;
+      }
+    } else if (view.sequence > 0) {
+      return false;  // The owner wants no work: that is a tick, as in the existing worker.
+    }
+  }
+  return false;
+}
+
+PollLoop::Tick PollLoop::Poll(std::stop_token stop, const DemandBoard::View& view) {
+  keyd::v1::SignRequestRequest intent;
+  intent.mutable_poll();
+  absl::StatusOr<keyd::v1::SignedRequest> request = coordinator_.Sign(intent, stop);
+  if (!request.ok()) return Fail(request.status(), stop);
+
+  const int wait = options_.long_poll_seconds;
+  HttpLimits limits{.stall_seconds = 10.0 + wait, .total_seconds = 60.0 + wait, .max_body_octets = kMaxPollAnswer};
+  std::vector<std::pair<std::string, std::string>> headers;
+  if (wait > 0) headers.emplace_back("Prefer", Cat("wait=", wait));
+  const Steady::time_point start = Steady::now();
+  absl::StatusOr<HttpResponse> response = coordinator_.Send(*request, "", limits, stop, std::move(headers));
+  if (!response.ok()) return Fail(response.status(), stop);
+
+  Tick tick = TakeAnswer(*response, stop, view);
+  tick.seconds = SecondsSince(start);
+  tick.waited = wait > 0 && WaitWasApplied(*response);
+  if (response->status == 200) counters_.SetLongPolling(tick.waited);
+  if (response->body.size() > kTrimAbove) {
+    response = absl::UnknownError("");
+    malloc_trim(0);
+  }
+  return tick;
+}
+
+PollLoop::Tick PollLoop::TakeAnswer(const HttpResponse& response, std::stop_token stop, const DemandBoard::View& view) {
+  absl::StatusOr<PollAnswer> answer = ReadPollAnswer(response);
+  if (!answer.ok()) return Fail(answer.status(), stop, RetryAfterSeconds(response, Clock::System().NowSeconds()));
+  if (const auto* offer = std::get_if<stated::v1::OfferRequest>(&*answer)) return TakeOffer(*offer, stop, view);
+
+  const auto& record = std::get<stated::v1::RecordPollRequest>(*answer);
+  backoff_.Reset();
+  counters_.PollSucceeded(/*with_work=*/false);
+  const std::string code = record.has_hold() ? record.hold().kind() : record.no_work().idle_code();
+  if (code != idle_code_) {
+    idle_code_ = code;
+    if (record.has_hold()) {
+      LogWarning("hold", {{"kind", record.hold().kind()}, {"reason", record.hold().reason()}});
+    } else {
+      LogInfo("no_work", {{"code", code}});
+    }
+  }
+  if (absl::Status status = stated_.RecordPoll(record, stop); !status.ok() && !stop.stop_requested()) {
+    LogWarning("poll_not_recorded", {{"error", std::string(status.message())}});
+  }
+  return {.kind = record.has_hold() ? Kind::kHold : Kind::kNoWork};
+}
+
+PollLoop::Tick PollLoop::TakeOffer(const stated::v1::OfferRequest& offer, std::stop_token stop, const DemandBoard::View& view) {
+  absl::StatusOr<stated::v1::OfferResponse> response = stated_.Offer(offer, stop);
+  if (!response.ok()) return Fail(response.status(), stop);
+  backoff_.Reset();
+  idle_code_.clear();
+  counters_.PollSucceeded(/*with_work=*/true);
+  LogInfo("offer", {{"unit", offer.unit_id()}, {"assignment", offer.assignment_id()}, {"tenant", offer.tenant_id()},
+                    {"experiment", offer.experiment_id()}, {"decision", response->decision()}, {"reason", response->reason()}});
+  if (response->decision() == "accepted") {
+    board_.CountAccepted(view.sequence);
+    counters_.CountOffer(Counters::Offer::kAccepted);
+    return {.kind = Kind::kAccepted};
+  }
+  if (response->decision() == "known") {
+    counters_.CountOffer(Counters::Offer::kKnown);
+    return {.kind = Kind::kKnown};
+  }
+  counters_.CountOffer(Counters::Offer::kRefused);
+  return {.kind = Kind::kRefused};
+}
+
+PollLoop::Tick PollLoop::Fail(const absl::Status& status, std::stop_token stop, uint32_t retry_after) {
+  if (stop.stop_requested()) return {.kind = Kind::kCancelled};
+  const std::string error = CleanText(std::string(status.message()), 500);
+  counters_.PollFailed(error);
+  LogWarning("poll_failed", {{"error", error}});
+  stated::v1::RecordPollRequest record;
+  record.mutable_failure()->set_error(error);
+  stated_.RecordPoll(record, stop).IgnoreError();  // Only for status; the log has it.
+  return {.kind = Kind::kFailed, .retry_after = retry_after};
+}
+
+void PollLoop::Pause(const Tick& tick, std::stop_token stop, const DemandBoard::View& view) {
+  const uint64_t generation = view.generation;
+  const auto freed = [generation](const DemandBoard::View& now) { return now.generation != generation; };
+  const double interval = Jitter(options_.interval_seconds, 0.05);
+  switch (tick.kind) {
+    case Kind::kAccepted:
+    case Kind::kCancelled:
+      return;
+    case Kind::kRefused:
+      SleepUnlessStopped(stop, std::min(interval, 1.0));
+      return;
+    case Kind::kNoWork:
+      if (tick.waited) {
+        if (tick.seconds < kShortestWait) board_.Wait(stop, std::min(interval, kShortestWait), freed);
+        return;
+      }
+      [[fallthrough]];
+    case Kind::kKnown:
+    case Kind::kHold:
+    case Kind::kSkipped:
+      board_.Wait(stop, interval, freed);
+      return;
+    case Kind::kFailed:
+      SleepUnlessStopped(stop, backoff_.Next(tick.retry_after));
+      return;
+  }
+}
+
+}  // namespace auspex

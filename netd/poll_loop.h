@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// PollLoop: asks for work while stated wants some, and hands what comes to stated (wire protocol 5.3, 9.3). A tick never ends the loop (W1).
+//
+// Between two polls: nothing after an accepted unit or an empty answer of a coordinator that waited (long poll); at most a second after a refused
+// unit; the interval otherwise, cut short when a slot becomes free; a doubling backoff after failures, at least Retry-After. Run belongs to one thread.
+#ifndef AUSPEX_NETD_POLL_LOOP_H_
+#define AUSPEX_NETD_POLL_LOOP_H_
+
+#include <cstdint>
+#include <functional>
+#include <stop_token>
+#include <string>
+
+#include "netd/coordinator.h"
+#include "netd/counters.h"
+#include "netd/demand_board.h"
+#include "netd/retry.h"
+#include "netd/stated_client.h"
+
+namespace auspex {
+
+class PollLoop {
+ public:
+  struct Options {
+    double interval_seconds = 30;
+    int long_poll_seconds = 30;       // 0: never ask the coordinator to wait
+    uint64_t max_ticks = 0;           // 0: no limit
+    double busy_limit_seconds = 660;  // in a bounded run: how long a tick waits for a free slot
+  };
+  // All must outlive the loop.
+  PollLoop(Options options, Coordinator& coordinator, StatedClient& stated, DemandBoard& board, Counters& counters);
+
+  // Runs until `stop`, or until max_ticks ticks are over.
+  void Run(std::stop_token stop);
+
+ private:
+  enum class Kind { kAccepted, kRefused, kKnown, kNoWork, kHold, kFailed, kSkipped, kCancelled };
+  struct Tick {
+    Kind kind;
+    bool waited = false;           // the coordinator held the poll open as asked
+    double seconds = 0;            // how long the call took
+    uint32_t retry_after = 0;
+  };
+  // Waits for demand. False: this tick of a bounded run is over without a poll.
+  bool AwaitDemand(std::stop_token stop, DemandBoard::View& view);
+  Tick Poll(std::stop_token stop, const DemandBoard::View& view);
+  Tick TakeAnswer(const HttpResponse& response, std::stop_token stop, const DemandBoard::View& view);
+  Tick TakeOffer(const stated::v1::OfferRequest& offer, std::stop_token stop, const DemandBoard::View& view);
+  Tick Fail(const absl::Status& status, std::stop_token stop, uint32_t retry_after = 0);
+  void Pause(const Tick& tick, std::stop_token stop, const DemandBoard::View& view);
+
+  const Options options_;
+  Coordinator& coordinator_;
+  StatedClient& stated_;
+  DemandBoard& board_;
+  Counters& counters_;
+  Backoff backoff_;
+  std::string idle_code_;  // last one logged
+};
+
+}  // namespace auspex
+
+#endif  // AUSPEX_NETD_POLL_LOOP_H_
