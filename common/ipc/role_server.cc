@@ -60,8 +60,7 @@ class RoleServerImpl final : public RoleServer {
     builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 8 * 1024);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 128);
     grpc::ResourceQuota quota(options_.role);
-    // Threads are bounded, so that a peer that opens many calls cannot make the daemon grow.
-    quota.SetMaxThreads(48);
+    quota.SetMaxThreads(options_.max_threads);
     builder.SetResourceQuota(quota);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr) {

@@ -28,7 +28,10 @@ class RoleServer {
     PeerRule allow;
     int max_message_octets = 4 * 1024 * 1024;
     int max_connections = 16;      // one more is closed at accept
-    int min_pollers = 1, max_pollers = 2;  // gRPC's synchronous threads; a stream holds one more
+    int min_pollers = 1, max_pollers = 2;  // gRPC's synchronous threads that wait for calls
+    // Threads in all. A call holds one while it runs (a stream as long as it is open); one call more is RESOURCE_EXHAUSTED, so that a peer
+    // that opens many calls cannot make the daemon grow.
+    int max_threads = 96;
   };
   // Listens (folder 0700, socket 0600 unless the rule has groups: then 0660) and serves until Shutdown. A stale socket file is replaced; one
   // that still answers is FAILED_PRECONDITION "... is served by process N".
