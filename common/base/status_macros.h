@@ -11,12 +11,13 @@
 #define AUSPEX_CONCAT_INNER(a, b) a##b
 #define AUSPEX_CONCAT(a, b) AUSPEX_CONCAT_INNER(a, b)
 
-// Returns the status of `expr` from the enclosing function unless it is OK.
-#define RETURN_IF_ERROR(expr)                                      \
-  do {                                                             \
-    if (absl::Status auspex_status = (expr); !auspex_status.ok()) { \
-      return auspex_status;                                        \
-    }                                                              \
+// Returns the status of `expr` from the enclosing function unless it is OK. May be used inside a lambda within `expr`.
+#define RETURN_IF_ERROR(expr) RETURN_IF_ERROR_IMPL(AUSPEX_CONCAT(auspex_status_, __COUNTER__), expr)
+#define RETURN_IF_ERROR_IMPL(tmp, expr)             \
+  do {                                              \
+    if (absl::Status tmp = (expr); !tmp.ok()) {     \
+      return tmp;                                   \
+    }                                               \
   } while (false)
 
 // Assigns the value of the StatusOr `expr` to `lhs` (which may declare a variable), or returns its status.
