@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "cli/clients.h"
+
+#include "auspex/keyd/v1/keyd.grpc.pb.h"
+#include "auspex/netd/v1/netd.grpc.pb.h"
+#include "auspex/runnerd/v1/runnerd.grpc.pb.h"
+#include "auspex/stated/v1/stated.grpc.pb.h"
+#include "common/base/status_macros.h"
+#include "common/ipc/channel.h"
+
+namespace auspex::cli {
+namespace {
+
+constexpr double kLocalSeconds = 15;      // a call that stays on this machine
+constexpr double kNetworkSeconds = 120;   // one that waits for the coordinator
+constexpr double kLoginSeconds = 1800;    // one that waits for a person
+constexpr double kProbeSeconds = 60;      // one that builds sandboxes
+
+// One call: `method` of `stub` with a deadline.
+template <typename Stub, typename Request, typename Response>
+absl::StatusOr<Response> Unary(Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                               const Request& request, const char* what, double seconds = kLocalSeconds) {
+  grpc::ClientContext context;
+  SetDeadline(context, seconds);
+  Response response;
+  RETURN_IF_ERROR(FromGrpc((stub.*method)(&context, request, &response), what));
+  return response;
+}
+
+// The message of a stream, one after the other, to `visit`.
+template <typename Reader, typename Message>
+absl::Status Drain(Reader& reader, const std::function<void(const Message&)>& visit, const char* what) {
+  Message message;
+  while (reader.Read(&message)) visit(message);
+  return FromGrpc(reader.Finish(), what);
+}
+
+absl::StatusOr<bool> Changed(absl::StatusOr<stated_v1::PolicyResponse> response) {
+  if (!response.ok()) return response.status();
+  return response->changed();
+}
+
+stated_v1::TenantRequest Tenant(const std::string& tenant_id) {
+  stated_v1::TenantRequest request;
+  request.set_tenant_id(tenant_id);
+  return request;
+}
+
+}  // namespace
+
+struct Clients::Stubs {
+  std::unique_ptr<keyd_v1::KeyOwner::Stub> keyd;
+  std::unique_ptr<stated_v1::Query::Stub> query;
+  std::unique_ptr<stated_v1::Policy::Stub> policy;
+  std::unique_ptr<netd_v1::Connection::Stub> netd;
+  std::unique_ptr<runnerd_v1::Sandboxes::Stub> runnerd;
+};
+
+using KeyStub = keyd_v1::KeyOwner::Stub;
+using QueryStub = stated_v1::Query::Stub;
+using PolicyStub = stated_v1::Policy::Stub;
+using NetStub = netd_v1::Connection::Stub;
+using RunStub = runnerd_v1::Sandboxes::Stub;
+
+Clients::Clients(const Layout& layout) : stubs_(std::make_unique<Stubs>()) {
+  const auto stated = ConnectTo(layout.Socket("stated", "owner"));
+  stubs_->keyd = keyd_v1::KeyOwner::NewStub(ConnectTo(layout.Socket("keyd", "owner")));
+  stubs_->query = stated_v1::Query::NewStub(stated);
+  stubs_->policy = stated_v1::Policy::NewStub(stated);
+  stubs_->netd = netd_v1::Connection::NewStub(ConnectTo(layout.Socket("netd", "owner")));
+  stubs_->runnerd = runnerd_v1::Sandboxes::NewStub(ConnectTo(layout.Socket("runnerd", "owner")));
+}
+
+Clients::~Clients() = default;
+
+absl::StatusOr<keyd_v1::KeyStatus> Clients::KeyStatus() {
+  return Unary(*stubs_->keyd, &KeyStub::GetStatus, keyd_v1::GetStatusRequest(), "keyd.GetStatus");
+}
+
+absl::StatusOr<keyd_v1::KeyIdentity> Clients::CreateKey() {
+  return Unary(*stubs_->keyd, &KeyStub::CreateKey, keyd_v1::CreateKeyRequest(), "keyd.CreateKey");
+}
+
+absl::Status Clients::SetEnrolment(const std::string& base_url, const std::string& worker_id) {
+  keyd_v1::SetEnrolmentRequest request;
+  request.set_base_url(base_url);
+  request.set_worker_id(worker_id);
+  return Unary(*stubs_->keyd, &KeyStub::SetEnrolment, request, "keyd.SetEnrolment").status();
+}
+
+absl::StatusOr<bool> Clients::DestroyKey() {
+  ASSIGN_OR_RETURN(const keyd_v1::DestroyKeyResponse response,
+                   Unary(*stubs_->keyd, &KeyStub::DestroyKey, keyd_v1::DestroyKeyRequest(), "keyd.DestroyKey"));
+  return response.existed();
+}
+
+absl::Status Clients::OpenGrant(keyd_v1::OwnerAct act, uint32_t lifetime_seconds) {
+  keyd_v1::OpenGrantRequest request;
+  request.set_act(act);
+  request.set_lifetime_seconds(lifetime_seconds);
+  return Unary(*stubs_->keyd, &KeyStub::OpenGrant, request, "keyd.OpenGrant").status();
+}
+
+absl::Status Clients::ListJournal(uint64_t first_sequence, uint64_t limit,
+                                  const std::function<void(const keyd_v1::JournalRecord&)>& visit) {
+  grpc::ClientContext context;
+  SetDeadline(context, kNetworkSeconds);
+  keyd_v1::ListJournalRequest request;
+  request.set_first_sequence(first_sequence);
+  request.set_limit(limit);
+  auto reader = stubs_->keyd->ListJournal(&context, request);
+  return Drain(*reader, visit, "keyd.ListJournal");
+}
+
+absl::StatusOr<stated_v1::Status> Clients::WorkerStatus() {
+  return Unary(*stubs_->query, &QueryStub::GetStatus, stated_v1::GetStatusRequest(), "stated.GetStatus");
+}
+
+absl::StatusOr<stated_v1::ListAuditResponse> Clients::ListAudit(const stated_v1::ListAuditRequest& request) {
+  return Unary(*stubs_->query, &QueryStub::ListAudit, request, "stated.ListAudit");
+}
+
+absl::StatusOr<stated_v1::ListUnitsResponse> Clients::ListUnits(const stated_v1::ListUnitsRequest& request) {
+  return Unary(*stubs_->query, &QueryStub::ListUnits, request, "stated.ListUnits");
+}
+
+absl::StatusOr<stated_v1::ListResultsResponse> Clients::ListResults(const stated_v1::ListResultsRequest& request) {
+  return Unary(*stubs_->query, &QueryStub::ListResults, request, "stated.ListResults");
+}
+
+absl::StatusOr<stated_v1::Result> Clients::GetResult(const std::string& identifier) {
+  stated_v1::GetResultRequest request;
+  request.set_identifier(identifier);
+  return Unary(*stubs_->query, &QueryStub::GetResult, request, "stated.GetResult");
+}
+
+absl::StatusOr<stated_v1::ListTenantsResponse> Clients::ListTenants() {
+  return Unary(*stubs_->query, &QueryStub::ListTenants, stated_v1::ListTenantsRequest(), "stated.ListTenants");
+}
+
+absl::StatusOr<bool> Clients::AllowTenant(const std::string& tenant_id) {
+  return Changed(Unary(*stubs_->policy, &PolicyStub::AllowTenant, Tenant(tenant_id), "stated.AllowTenant"));
+}
+
+absl::StatusOr<bool> Clients::DenyTenant(const std::string& tenant_id) {
+  return Changed(Unary(*stubs_->policy, &PolicyStub::DenyTenant, Tenant(tenant_id), "stated.DenyTenant"));
+}
+
+absl::StatusOr<bool> Clients::ForgetTenant(const std::string& tenant_id) {
+  return Changed(Unary(*stubs_->policy, &PolicyStub::ForgetTenant, Tenant(tenant_id), "stated.ForgetTenant"));
+}
+
+absl::StatusOr<bool> Clients::AcceptExperiment(const std::string& experiment_id) {
+  stated_v1::AcceptExperimentRequest request;
+  request.set_experiment_id(experiment_id);
+  return Changed(Unary(*stubs_->policy, &PolicyStub::AcceptExperiment, request, "stated.AcceptExperiment"));
+}
+
+absl::StatusOr<bool> Clients::SetSelfPause(bool paused) {
+  stated_v1::SetSelfPauseRequest request;
+  request.set_paused(paused);
+  return Changed(Unary(*stubs_->policy, &PolicyStub::SetSelfPause, request, "stated.SetSelfPause"));
+}
+
+absl::StatusOr<bool> Clients::RecordAbort(const std::string& unit_id, const std::string& action,
+                                          const std::string& reason) {
+  stated_v1::RecordAbortRequest request;
+  request.set_unit_id(unit_id);
+  request.set_action(action);
+  request.set_reason(reason);
+  return Changed(Unary(*stubs_->policy, &PolicyStub::RecordAbort, request, "stated.RecordAbort"));
+}
+
+absl::StatusOr<bool> Clients::Forget() {
+  return Changed(Unary(*stubs_->policy, &PolicyStub::Forget, stated_v1::ForgetRequest(), "stated.Forget"));
+}
+
+absl::StatusOr<uint32_t> Clients::RefuseUnit(const std::string& unit_id, const std::string& reason) {
+  stated_v1::OwnerRefuseRequest request;
+  request.set_unit_id(unit_id);
+  request.set_reason(reason);
+  ASSIGN_OR_RETURN(const stated_v1::OwnerRefuseResponse response,
+                   Unary(*stubs_->policy, &PolicyStub::RefuseUnit, request, "stated.RefuseUnit"));
+  return response.units_ended();
+}
+
+absl::StatusOr<netd_v1::EnrolResponse> Clients::Enrol(const std::string& public_key_hex) {
+  netd_v1::EnrolRequest request;
+  request.set_public_key_hex(public_key_hex);
+  return Unary(*stubs_->netd, &NetStub::Enrol, request, "netd.Enrol", kNetworkSeconds);
+}
+
+absl::StatusOr<netd_v1::RetireResponse> Clients::Retire() {
+  return Unary(*stubs_->netd, &NetStub::Retire, netd_v1::RetireRequest(), "netd.Retire", kNetworkSeconds);
+}
+
+absl::Status Clients::Login(const std::function<void(const netd_v1::LoginEvent&)>& visit) {
+  grpc::ClientContext context;
+  SetDeadline(context, kLoginSeconds);
+  auto reader = stubs_->netd->Login(&context, netd_v1::LoginRequest());
+  return Drain(*reader, visit, "netd.Login");
+}
+
+absl::StatusOr<runnerd_v1::SandboxStatus> Clients::SandboxStatus() {
+  return Unary(*stubs_->runnerd, &RunStub::GetStatus, runnerd_v1::GetStatusRequest(), "runnerd.GetStatus");
+}
+
+absl::StatusOr<runnerd_v1::AbortResponse> Clients::Abort(const std::string& unit_id, double grace_seconds) {
+  runnerd_v1::AbortRequest request;
+  request.set_unit_id(unit_id);
+  request.set_grace_seconds(grace_seconds);
+  return Unary(*stubs_->runnerd, &RunStub::Abort, request, "runnerd.Abort", grace_seconds + kProbeSeconds);
+}
+
+absl::StatusOr<runnerd_v1::ProbeResponse> Clients::Probe() {
+  return Unary(*stubs_->runnerd, &RunStub::Probe, runnerd_v1::ProbeRequest(), "runnerd.Probe", kProbeSeconds);
+}
+
+}  // namespace auspex::cli

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// Clients: the calls that the command makes to the daemons' owner sockets. Connects lazily; every call has a deadline and gives
+// the daemon's status with the call's name before its message. Errors: as the contracts say, UNAVAILABLE when nobody serves
+// the socket. One thread at a time.
+#ifndef AUSPEX_CLI_CLIENTS_H_
+#define AUSPEX_CLI_CLIENTS_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "auspex/keyd/v1/keyd.pb.h"
+#include "auspex/netd/v1/netd.pb.h"
+#include "auspex/runnerd/v1/runnerd.pb.h"
+#include "auspex/stated/v1/stated.pb.h"
+#include "common/paths/layout.h"
+
+namespace auspex::cli {
+
+namespace keyd_v1 = ::auspex::keyd::v1;
+namespace netd_v1 = ::auspex::netd::v1;
+namespace runnerd_v1 = ::auspex::runnerd::v1;
+namespace stated_v1 = ::auspex::stated::v1;
+
+class Clients {
+ public:
+  explicit Clients(const Layout& layout);
+  ~Clients();
+
+  absl::StatusOr<keyd_v1::KeyStatus> KeyStatus();
+  absl::StatusOr<keyd_v1::KeyIdentity> CreateKey();
+  absl::Status SetEnrolment(const std::string& base_url, const std::string& worker_id);
+  // True when there was a key.
+  absl::StatusOr<bool> DestroyKey();
+  absl::Status OpenGrant(keyd_v1::OwnerAct act, uint32_t lifetime_seconds);
+  absl::Status ListJournal(uint64_t first_sequence, uint64_t limit,
+                           const std::function<void(const keyd_v1::JournalRecord&)>& visit);
+
+  absl::StatusOr<stated_v1::Status> WorkerStatus();
+  absl::StatusOr<stated_v1::ListAuditResponse> ListAudit(const stated_v1::ListAuditRequest& request);
+  absl::StatusOr<stated_v1::ListUnitsResponse> ListUnits(const stated_v1::ListUnitsRequest& request);
+  absl::StatusOr<stated_v1::ListResultsResponse> ListResults(const stated_v1::ListResultsRequest& request);
+  absl::StatusOr<stated_v1::Result> GetResult(const std::string& identifier);
+  absl::StatusOr<stated_v1::ListTenantsResponse> ListTenants();
+  // Each returns whether anything changed.
+  absl::StatusOr<bool> AllowTenant(const std::string& tenant_id);
+  absl::StatusOr<bool> DenyTenant(const std::string& tenant_id);
+  absl::StatusOr<bool> ForgetTenant(const std::string& tenant_id);
+  absl::StatusOr<bool> AcceptExperiment(const std::string& experiment_id);
+  absl::StatusOr<bool> SetSelfPause(bool paused);
+  absl::StatusOr<bool> RecordAbort(const std::string& unit_id, const std::string& action, const std::string& reason);
+  absl::StatusOr<bool> Forget();
+  // Number of units that were in hand and are ended.
+  absl::StatusOr<uint32_t> RefuseUnit(const std::string& unit_id, const std::string& reason);
+
+  absl::StatusOr<netd_v1::EnrolResponse> Enrol(const std::string& public_key_hex);
+  absl::StatusOr<netd_v1::RetireResponse> Retire();
+  absl::Status Login(const std::function<void(const netd_v1::LoginEvent&)>& visit);
+
+  absl::StatusOr<runnerd_v1::SandboxStatus> SandboxStatus();
+  absl::StatusOr<runnerd_v1::AbortResponse> Abort(const std::string& unit_id, double grace_seconds);
+  absl::StatusOr<runnerd_v1::ProbeResponse> Probe();
+
+ private:
+  struct Stubs;
+  std::unique_ptr<Stubs> stubs_;
+};
+
+}  // namespace auspex::cli
+
+#endif  // AUSPEX_CLI_CLIENTS_H_

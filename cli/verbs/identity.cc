@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// bootstrap, login, key show. (withdraw has a file of its own.)
+#include "cli/bootstrap.h"
+#include "cli/verbs/arguments.h"
+#include "cli/verbs/withdraw.h"
+#include "cli/worker.h"
+#include "common/base/cat.h"
+#include "common/base/encoding.h"
+
+namespace auspex::cli {
+namespace {
+
+// How long the owner has at the provider's page, in seconds: what keyd grants at most.
+constexpr uint32_t kLoginGrantSeconds = 900;
+
+int RunBootstrap(Session& session) {
+  Worker worker(session);
+  const BootstrapOutcome outcome = Bootstrap(worker);
+  if (outcome.exit_code != kExitOk) {
+    session.output.Error("bootstrap", outcome.cause, outcome.remedy);
+    return outcome.exit_code;
+  }
+  if (session.output.json()) {
+    JsonObject object;
+    object["worker_id"] = outcome.worker_id;
+    object["trust_tier"] = outcome.trust_tier;
+    object["public_key"] = outcome.public_key_hex;
+    object["coordinator"] = outcome.base_url;
+    object["already_enrolled"] = outcome.already_enrolled;
+    session.output.Json(object);
+    return kExitOk;
+  }
+  session.output.Line(outcome.already_enrolled ? "already enrolled; nothing to do" : "enrolled");
+  session.output.Fields({{"worker-id", Clean(outcome.worker_id)},
+                         {"tier", Cat("T", outcome.trust_tier)},
+                         {"pubkey", Clean(outcome.public_key_hex)},
+                         {"coordinator", Clean(outcome.base_url)}});
+  if (!outcome.already_enrolled) {
+    session.output.Line(Cat("next: ", session.output.program(), " daemon"));
+  }
+  return kExitOk;
+}
+
+void ShowPrompt(const Session& session, const netd_v1::LoginEvent::Prompt& prompt) {
+  // With --json the document is the result; the person reads standard error.
+  const std::string text =
+      Cat("Open   ", Clean(prompt.verification_uri()), "\nEnter  ", Clean(prompt.user_code()), "\nwithin ",
+          prompt.expires_in_seconds() / 60, " minutes. Waiting", session.output.terminal().ellipsis());
+  if (session.output.json()) {
+    session.output.Note(text);
+  } else {
+    session.output.Line(text);
+    std::fflush(stdout);
+  }
+}
+
+int RunLogin(Session& session) {
+  const Output& output = session.output;
+  Worker worker(session);
+  if (absl::Status status = worker.Need({"stated"}); !status.ok()) {
+    output.Error("login", status);
+    return kExitFailure;
+  }
+  const absl::StatusOr<stated_v1::Status> before = worker->WorkerStatus();
+  if (!before.ok()) {
+    output.Error("login", before.status());
+    return kExitFailure;
+  }
+  if (!before->identity().enrolled()) {
+    output.Error("login", "this worker is not enrolled", Cat(output.program(), " bootstrap"));
+    return kExitFailure;
+  }
+  if (before->identity().trust_tier() >= 1) {
+    if (output.json()) {
+      output.Json(JsonObject{{"changed", false},
+                             {"trust_tier", before->identity().trust_tier()},
+                             {"account_id", before->identity().account_id()}});
+    } else {
+      output.Line(Cat("already at tier T", before->identity().trust_tier(), "; nothing to do"));
+    }
+    return kExitOk;
+  }
+  absl::Status status = worker.Need({"stated", "keyd", "netd"});
+  if (status.ok()) status = worker->OpenGrant(keyd_v1::OWNER_ACT_UPGRADE, kLoginGrantSeconds);
+  netd_v1::LoginEvent::Done done;
+  bool finished = false;
+  if (status.ok()) {
+    status = worker->Login([&](const netd_v1::LoginEvent& event) {
+      if (event.has_prompt()) ShowPrompt(session, event.prompt());
+      if (event.has_done()) {
+        done = event.done();
+        finished = true;
+      }
+    });
+  }
+  if (status.ok() && !finished) status = absl::InternalError("netd.Login ended without a result");
+  if (!status.ok()) {
+    output.Error("login", status, Cat("nothing was changed; run '", output.program(), " login' again"));
+    return kExitFailure;
+  }
+  if (output.json()) {
+    output.Json(JsonObject{{"changed", true},
+                           {"account_id", done.account_id()},
+                           {"old_tier", done.old_tier()},
+                           {"trust_tier", done.new_tier()},
+                           {"is_new_account", done.is_new_account()}});
+    return kExitOk;
+  }
+  output.Fields({{"tier", Cat("T", done.old_tier(), " -> T", done.new_tier())},
+                 {"account", Cat(Clean(done.account_id()), done.is_new_account() ? " (new)" : "")}});
+  return kExitOk;
+}
+
+int RunKeyShow(Session& session) {
+  const Output& output = session.output;
+  Worker worker(session);
+  absl::Status need = worker.Need({"keyd"});
+  const absl::StatusOr<keyd_v1::KeyStatus> key = need.ok() ? worker->KeyStatus() : need;
+  if (!key.ok()) {
+    output.Error("key", key.status());
+    return kExitFailure;
+  }
+  const keyd_v1::KeyIdentity& identity = key->identity();
+  std::string missing;
+  JsonArray missing_list;
+  for (const std::string& layer : key->missing_hardening()) {
+    missing += (missing.empty() ? "" : ", ") + Clean(layer);
+    missing_list.push_back(layer);
+  }
+  if (output.json()) {
+    output.Json(JsonObject{{"has_key", identity.has_key()},
+                           {"public_key", identity.public_key_hex()},
+                           {"worker_id", identity.worker_id()},
+                           {"coordinator", identity.base_url()},
+                           {"keystore", key->keystore()},
+                           {"seal", key->seal()},
+                           {"missing_hardening", missing_list},
+                           {"journal", JsonObject{{"path", key->journal_path()},
+                                                  {"records", key->journal_records()},
+                                                  {"head", HexEncode(key->journal_head())}}},
+                           {"signatures", key->signatures()},
+                           {"refusals", key->refusals()}});
+    return kExitOk;
+  }
+  output.Fields({{"pubkey", identity.has_key() ? Clean(identity.public_key_hex()) : std::string("none")},
+                 {"pinned to", Clean(identity.worker_id().empty()
+                                         ? std::string()
+                                         : Cat(identity.worker_id(), " at ", identity.base_url()))},
+                 {"keystore", Clean(Cat(key->keystore(), ", sealed by ", key->seal()))},
+                 {"not in force", missing},
+                 {"journal", Clean(key->journal_path())},
+                 {"records", Cat(key->journal_records())},
+                 {"head", HexEncode(key->journal_head())},
+                 {"signatures", Cat(key->signatures(), " since keyd started, ", key->refusals(), " refused")}});
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddIdentityVerbs(CLI::App& app, Chosen& chosen) {
+  CLI::App* bootstrap = app.add_subcommand("bootstrap", "Make a key if there is none and enrol with the coordinator");
+  bootstrap->footer("Repeating it is harmless. The key never leaves this machine.\n\nExample: auspex bootstrap");
+  Runs(bootstrap, chosen, RunBootstrap);
+
+  CLI::App* login = app.add_subcommand("login", "Bind this worker to your GitHub account (tier T1)");
+  login->footer("Example: auspex login");
+  Runs(login, chosen, RunLogin);
+
+  AddWithdrawVerb(app, chosen);
+
+  CLI::App* key = app.add_subcommand("key", "The worker's key");
+  key->require_subcommand(0, 1);
+  CLI::App* show = key->add_subcommand("show", "Public key, how it is kept, and the signing journal's head");
+  show->footer("Example: auspex key show --json");
+  Runs(show, chosen, RunKeyShow);
+}
+
+}  // namespace auspex::cli

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// Daemons that a command starts for itself, and the locks between commands.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <csignal>
+#include <filesystem>
+#include <thread>
+
+#include "cli/process/instance_lock.h"
+#include "tests/cli/run_command.h"
+
+namespace auspex::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+class TransientTest : public ::testing::Test {
+ protected:
+  Outcome Auspex(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"--home", home_.path()});
+    return RunProgram(BuiltProgram("auspex"), arguments);
+  }
+
+  ScratchFolder home_;
+};
+
+TEST_F(TransientTest, DaemonsAreGoneAfterwards) {
+  EXPECT_EQ(Auspex({"key", "show"}).code, 0);
+  EXPECT_EQ(Auspex({"status"}).code, 0);
+  EXPECT_TRUE(ProcessesWith(home_.path()).empty());
+}
+
+TEST_F(TransientTest, DaemonsAreGoneAfterAKilledCommand) {
+  const pid_t pid = StartProgram(BuiltProgram("auspex"), {"--home", home_.path(), "status"});
+  // Whatever it has come to by then.
+  Eventually([this] { return ProcessesWith(home_.path()).size() >= 2; }, 5);
+  kill(pid, SIGKILL);
+  waitpid(pid, nullptr, 0);
+  EXPECT_TRUE(Eventually([this] { return ProcessesWith(home_.path()).empty(); }));
+  EXPECT_EQ(Auspex({"status"}).code, 0);
+}
+
+TEST_F(TransientTest, CommandsAtTheSameTimeWaitForEachOther) {
+  std::vector<std::thread> threads;
+  std::vector<Outcome> outcomes(4);
+  for (Outcome& outcome : outcomes) {
+    threads.emplace_back([this, &outcome] { outcome = Auspex({"status"}); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const Outcome& outcome : outcomes) EXPECT_EQ(outcome.code, 0) << outcome.err;
+}
+
+TEST_F(TransientTest, SecondDaemonOfAHomeIsRefused) {
+  std::filesystem::create_directories(home_.path() + "/run/command");
+  for (const char* folder : {"/run", "/run/command"}) ASSERT_EQ(chmod((home_.path() + folder).c_str(), 0700), 0);
+  const absl::StatusOr<UniqueFd> lock = TakeLock(home_.path() + "/run/command/supervisor.lock", 0);
+  ASSERT_TRUE(lock.ok()) << lock.status();
+  const Outcome outcome = Auspex({"daemon"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("runs already"));
+  EXPECT_THAT(outcome.err, HasSubstr(std::to_string(getpid())));
+}
+
+TEST_F(TransientTest, SystemModeSaysHowToStartTheServices) {
+  const Outcome outcome = RunProgram(BuiltProgram("auspex"), {"--system", "status"});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("systemctl"));
+}
+
+}  // namespace
+}  // namespace auspex::cli
