@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// auspex-stated: owns the database and answers netd, runnerd and the owner. It opens no network
+// socket, starts no program and calls nobody.
+#include <sodium/core.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+
+#include "common/base/cat.h"
+#include "common/base/encoding.h"
+#include "common/base/status_macros.h"
+#include "common/harden/harden.h"
+#include "common/ids/ids.h"
+#include "common/ipc/daemon.h"
+#include "common/ipc/role_server.h"
+#include "common/log/log.h"
+#include "stated/hub.h"
+#include "stated/service/net_service.h"
+#include "stated/service/owner_service.h"
+#include "stated/service/work_service.h"
+
+namespace auspex::stated {
+namespace {
+
+constexpr int kExitRefused = 2;
+constexpr int kMaxMessageOctets = 4 * 1024 * 1024;
+
+absl::Status TakePrivilegesAway(const Daemon& daemon) {
+  RETURN_IF_ERROR(DisableDumps());
+  RETURN_IF_ERROR(NoNewPrivileges());
+  FileRules rules;
+  rules.read_write = {daemon.state_dir(), daemon.layout().RunDir("stated")};
+  // What the C library and gRPC read while they work.
+  rules.read_only = {"/etc/localtime", "/usr/share/zoneinfo", "/proc/self",
+                     "/proc/meminfo",  "/proc/cpuinfo",       "/sys/devices/system/cpu",
+                     "/sys/fs/cgroup", "/dev/urandom",        "/dev/null"};
+  if (absl::Status restricted = RestrictFiles(rules); !restricted.ok()) {
+    // A kernel without Landlock is said aloud; the other layers stand without it.
+    if (!absl::IsUnimplemented(restricted)) return restricted;
+    LogWarning("layer_missing",
+               {{"layer", "landlock"}, {"reason", std::string(restricted.message())}});
+  }
+  RETURN_IF_ERROR(OnlyUnixSockets());
+  return DenyExec();
+}
+
+absl::StatusOr<Settings> SettingsFrom(const Config& config) {
+  Settings settings;
+  const double seconds = std::max(config.assignment_poll_interval_seconds, 1.0);
+  settings.poll_interval_micros = static_cast<int64_t>(seconds * 1e6);
+  if (!config.receipt_signer_pubkey.empty()) {
+    ASSIGN_OR_RETURN(const PublicKeyHex key, PublicKeyHex::Parse(config.receipt_signer_pubkey));
+    settings.receipt_signer_pubkey = key.str();
+  }
+  return settings;
+}
+
+absl::StatusOr<std::unique_ptr<RoleServer>> Serve(const Daemon& daemon, std::string_view role,
+                                                  std::string_view peer,
+                                                  std::vector<grpc::Service*> services) {
+  RoleServer::Options options;
+  options.role = Cat("stated/", role);
+  options.socket_path = daemon.layout().Socket("stated", role);
+  options.allow = daemon.AllowFor(peer);
+  options.max_message_octets = kMaxMessageOctets;
+  return RoleServer::Start(std::move(options), std::move(services));
+}
+
+absl::Status Run(Daemon& daemon) {
+  if (sodium_init() < 0) return absl::InternalError("libsodium did not start");
+  RETURN_IF_ERROR(TakePrivilegesAway(daemon));
+  ASSIGN_OR_RETURN(Settings settings, SettingsFrom(daemon.config()));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Hub> hub,
+                   Hub::Open(daemon.state_dir(), Clock::System(), std::move(settings)));
+  IntakeService intake(*hub);
+  OutboxService outbox(*hub);
+  WorkService work(*hub);
+  QueryService query(*hub);
+  PolicyService policy(*hub);
+  ASSIGN_OR_RETURN(const std::unique_ptr<RoleServer> net,
+                   Serve(daemon, "net", "netd", {&intake, &outbox}));
+  ASSIGN_OR_RETURN(const std::unique_ptr<RoleServer> run, Serve(daemon, "run", "runnerd", {&work}));
+  ASSIGN_OR_RETURN(const std::unique_ptr<RoleServer> owner,
+                   Serve(daemon, "owner", "cli", {&query, &policy}));
+  daemon.NotifyReady();
+  LogInfo("serving");
+  const int signal = daemon.WaitForStop();
+  LogInfo("stopping", {{"signal", signal}});
+  // Streams end by themselves once the hub has stopped; then the servers have nothing to wait for.
+  hub->Stop();
+  net->Shutdown();
+  run->Shutdown();
+  owner->Shutdown();
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace auspex::stated
+
+int main(int argc, char** argv) {
+  absl::StatusOr<auspex::Daemon> daemon = auspex::Daemon::Init("stated", argc, argv);
+  absl::Status status = daemon.status();
+  if (status.ok()) status = auspex::stated::Run(*daemon);
+  if (status.ok()) return 0;
+  auspex::LogError("refused_to_start", {{"reason", std::string(status.message())}});
+  return auspex::stated::kExitRefused;
+}
