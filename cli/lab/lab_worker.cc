@@ -64,9 +64,8 @@ absl::Status LabWorker::BeginBootstrap() {
 absl::Status LabWorker::FinishBootstrap() {
   const std::optional<int> status = bootstrap_.WaitFor(kBootstrapMs);
   if (status && ExitCode(*status) == 0) return absl::OkStatus();
-  const absl::StatusOr<std::string> log = ReadFile(log_path(), kMostLogOctets);
-  return absl::FailedPreconditionError(Cat("worker ", name_, ": auspex bootstrap ", status ? DescribeEnd(*status) : "takes too long",
-                                           log.ok() && !log->empty() ? Cat(": ", *log) : std::string()));
+  return absl::FailedPreconditionError(
+      Cat("worker ", name_, ": auspex bootstrap ", status ? DescribeEnd(*status) : "takes too long"));
 }
 
 absl::Status LabWorker::StartDaemon() {

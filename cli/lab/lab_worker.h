@@ -35,7 +35,7 @@ class LabWorker {
 
   // Starts `auspex bootstrap`; several workers may do it at the same time.
   absl::Status BeginBootstrap();
-  // Waits for it. The message of a failure holds what it printed.
+  // Waits for it. What it printed in case of a failure is in Troubles.
   absl::Status FinishBootstrap();
   // Starts `auspex daemon`.
   absl::Status StartDaemon();
