@@ -107,6 +107,9 @@ absl::Status Serve(Daemon& daemon) {
     o.socket_path = daemon.layout().Socket("keyd", role);
     o.allow = daemon.AllowFor(peer);
     o.max_message_octets = max_message;
+    // Calls wait for the disk together: threads that stay spare making one for each call of a
+    // burst.
+    o.max_pollers = 16;
     return o;
   };
   ASSIGN_OR_RETURN(const auto request_server,
