@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// `auspex lab` for real: a small experiment, an interrupted one, one that is kept.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "common/json/reader.h"
+#include "tests/cli/run_command.h"
+
+namespace auspex::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+class LabRunTest : public ::testing::Test {
+ protected:
+  Outcome Lab(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "lab");
+    return RunProgram(BuiltProgram("auspex"), arguments,
+                      {.environment = {{"TMPDIR", folder_.path()}}, .timeout_seconds = 100});
+  }
+  void ExpectNothingLeft() {
+    EXPECT_TRUE(Eventually([this] { return ProcessesWith(folder_.path()).empty(); }));
+    EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
+  }
+
+  ScratchFolder folder_;
+};
+
+TEST_F(LabRunTest, SmallExperimentAgreesAndIsVerified) {
+  const Outcome outcome = Lab({"--units", "4", "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err << outcome.out;
+  EXPECT_EQ(outcome.err, "");
+  const absl::StatusOr<JsonValue> report = ReadJson(outcome.out);
+  ASSERT_TRUE(report.ok()) << outcome.out;
+  EXPECT_EQ(report->Find("agreed")->AsInt64(), 4);
+  EXPECT_EQ(report->Find("results")->AsInt64(), 8);
+  EXPECT_EQ(report->Find("receipts_verified")->AsInt64(), 8);
+  // Without an attack nearly every digit is right; under the strongest nearly none.
+  const JsonArray& points = *report->Find("points")->as_array();
+  EXPECT_GT(*points.front().Find("accuracy_mean")->AsNumber(), 0.9);
+  EXPECT_LT(*points.back().Find("accuracy_mean")->AsNumber(), 0.1);
+  ExpectNothingLeft();
+}
+
+TEST_F(LabRunTest, TextReportHasTableAndPlot) {
+  const Outcome outcome = Lab({"--units", "2", "--workers", "1", "--replication", "1"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* text : {"EPSILON", "100 %|", "2 of 2 units agreed on", "2 of 2 receipts verified", "units/s", "journal"}) {
+    EXPECT_THAT(outcome.out, HasSubstr(text));
+  }
+  ExpectNothingLeft();
+}
+
+TEST_F(LabRunTest, InterruptLeavesNothing) {
+  const pid_t pid = StartProgram("/usr/bin/env", {"TMPDIR=" + folder_.path(), BuiltProgram("auspex"), "lab", "--units", "500"});
+  ASSERT_TRUE(Eventually([this] { return ProcessesWith(folder_.path() + "/auspex-lab").size() >= 6; }));
+  kill(pid, SIGINT);
+  int status = 0;
+  waitpid(pid, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  ExpectNothingLeft();
+}
+
+TEST_F(LabRunTest, KeptLabGoesOnAndCanBeStopped) {
+  const Outcome outcome = Lab({"--units", "2", "--keep", "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const absl::StatusOr<JsonValue> report = ReadJson(outcome.out);
+  ASSERT_TRUE(report.ok());
+  const std::string home = *(*report->Find("workers")->as_array())[0].FindString("home");
+  const Outcome status = RunProgram(BuiltProgram("auspex"), {"--home", home, "status"});
+  EXPECT_THAT(status.out, HasSubstr("daemons:     running"));
+  EXPECT_EQ(RunProgram("/bin/sh", {"-c", *report->FindString("stop")}).code, 0);
+  ExpectNothingLeft();
+}
+
+}  // namespace
+}  // namespace auspex::cli
