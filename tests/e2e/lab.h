@@ -77,8 +77,10 @@ class Worker {
   // The same with --json; null when it failed or printed no JSON.
   Json VerbJson(std::vector<std::string> words, double seconds = 30) const;
   void Bootstrap();
-  // Starts `auspex daemon` with further flags; waits until the worker answers for itself.
-  void StartDaemon(const std::vector<std::string>& flags = {});
+  // Starts `auspex daemon` with further flags.
+  void LaunchDaemon(const std::vector<std::string>& flags = {});
+  // The same, and waits until all four daemons run.
+  void StartDaemon();
   Process& daemon() { return daemon_; }
   // SIGTERM and the exit code; the daemons are gone afterwards.
   int StopDaemon();

@@ -93,11 +93,11 @@ TEST_F(LabTest, ABoundedRunEndsByItselfWithTheRightCode) {
   const Package noop = Pack("noop", "bounded");
   const std::string experiment =
       coordinator_->Submit(noop.manifest, Units(2), 1, noop.archive_base64);
-  ASSERT_NO_FATAL_FAILURE(worker.StartDaemon({"--max-ticks", "5"}));
+  worker.LaunchDaemon({"--max-ticks", "5"});
   EXPECT_EQ(worker.daemon().Wait(40), 0) << ReadText(worker.log());
   EXPECT_EQ(coordinator_->Progress(experiment)["units"]["completed"], 2);
   coordinator_->Kill();
-  ASSERT_NO_FATAL_FAILURE(worker.StartDaemon({"--max-ticks", "2"}));
+  worker.LaunchDaemon({"--max-ticks", "2"});
   EXPECT_EQ(worker.daemon().Wait(40), 1) << ReadText(worker.log());
 }
 
