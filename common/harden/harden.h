@@ -29,6 +29,8 @@ absl::Status RestrictFiles(const FileRules& rules);
 
 // Seccomp: socket(2) only for AF_UNIX (others fail with EAFNOSUPPORT), and no socketcall. For every daemon but netd (P14).
 absl::Status OnlyUnixSockets();
+// The same, but AF_NETLINK too: bubblewrap, which inherits the filter, brings the loopback of a new network namespace up through it. For runnerd.
+absl::Status OnlyUnixAndNetlinkSockets();
 // Seccomp: execve and execveat fail with EPERM. For keyd, stated and netd.
 absl::Status DenyExec();
 

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <initializer_list>
 #include <memory>
 
 #include "common/base/errno_status.h"
@@ -38,13 +39,17 @@ absl::Status LoadFilter(const Filter& filter, std::string_view layer) {
 
 }  // namespace
 
-absl::Status OnlyUnixSockets() {
+namespace {
+
+// Fails every socket(2) that one of `refused` matches. One comparison a rule: libseccomp takes no two of one argument.
+absl::Status RefuseSockets(std::initializer_list<scmp_arg_cmp> refused) {
   ASSIGN_OR_RETURN(Filter filter, MakeFilter("socket filter"));
-  const scmp_arg_cmp not_unix = SCMP_A0(SCMP_CMP_NE, AF_UNIX);
-  if (const int error = seccomp_rule_add_array(filter.get(), SCMP_ACT_ERRNO(EAFNOSUPPORT),
-                                               SCMP_SYS(socket), 1, &not_unix);
-      error != 0) {
-    return ErrnoStatus(-error, "build", "socket filter");
+  for (const scmp_arg_cmp& family : refused) {
+    if (const int error = seccomp_rule_add_array(filter.get(), SCMP_ACT_ERRNO(EAFNOSUPPORT),
+                                                 SCMP_SYS(socket), 1, &family);
+        error != 0) {
+      return ErrnoStatus(-error, "build", "socket filter");
+    }
   }
   // io_uring can make sockets without socket(2).
   for (const int call : {SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register)}) {
@@ -54,6 +59,20 @@ absl::Status OnlyUnixSockets() {
     }
   }
   return LoadFilter(filter, "socket filter");
+}
+
+}  // namespace
+
+absl::Status OnlyUnixSockets() { return RefuseSockets({SCMP_A0(SCMP_CMP_NE, AF_UNIX)}); }
+
+absl::Status OnlyUnixAndNetlinkSockets() {
+  static_assert(AF_UNIX == 1 && AF_NETLINK == 16);
+  return RefuseSockets({SCMP_A0(SCMP_CMP_LT, AF_UNIX), SCMP_A0(SCMP_CMP_EQ, 2), SCMP_A0(SCMP_CMP_EQ, 3),
+                        SCMP_A0(SCMP_CMP_EQ, 4), SCMP_A0(SCMP_CMP_EQ, 5), SCMP_A0(SCMP_CMP_EQ, 6),
+                        SCMP_A0(SCMP_CMP_EQ, 7), SCMP_A0(SCMP_CMP_EQ, 8), SCMP_A0(SCMP_CMP_EQ, 9),
+                        SCMP_A0(SCMP_CMP_EQ, 10), SCMP_A0(SCMP_CMP_EQ, 11), SCMP_A0(SCMP_CMP_EQ, 12),
+                        SCMP_A0(SCMP_CMP_EQ, 13), SCMP_A0(SCMP_CMP_EQ, 14), SCMP_A0(SCMP_CMP_EQ, 15),
+                        SCMP_A0(SCMP_CMP_GT, AF_NETLINK)});
 }
 
 absl::Status DenyExec() {

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// auspex-runnerd: harden, clear what an earlier one left, prepare the sandboxes, serve the owner, work for stated.
+#include <string>
+#include <utility>
+
+#include "common/base/cat.h"
+#include "common/base/status_macros.h"
+#include "common/harden/harden.h"
+#include "common/ipc/channel.h"
+#include "common/ipc/daemon.h"
+#include "common/ipc/role_server.h"
+#include "common/log/log.h"
+#include "runnerd/isolation.h"
+#include "runnerd/keyd_client.h"
+#include "runnerd/leftovers.h"
+#include "runnerd/monitor.h"
+#include "runnerd/package_store.h"
+#include "runnerd/sandbox_host.h"
+#include "runnerd/sandboxes_service.h"
+#include "runnerd/stated_client.h"
+#include "runnerd/unit_pipeline.h"
+#include "runnerd/work_loop.h"
+
+namespace auspex::runnerd {
+namespace {
+
+constexpr int kCleanStop = 0, kRefusedToStart = 2;
+// What running units get at a stop. What is not done by then is killed and left to stated, which hands it out again: the coordinator's lease
+// still runs, so nothing is lost and nothing has to be refused.
+constexpr double kStopGraceSeconds = 5;
+
+absl::Status InStep(std::string_view step, const absl::Status& status) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(), Cat(step, ": ", std::string(status.message())));
+}
+
+// What sandboxes inherit has to leave bubblewrap its work: no Landlock here (a confined process may not mount), and the socket filter
+// leaves it netlink for the loopback of a new network namespace. Tenants get the narrower filter on top.
+absl::Status Harden() {
+  RETURN_IF_ERROR(InStep("hardening no-dump", DisableDumps()));
+  RETURN_IF_ERROR(InStep("hardening no-new-privileges", NoNewPrivileges()));
+  return InStep("hardening only-local-sockets", OnlyUnixAndNetlinkSockets());
+}
+
+absl::Status Serve(Daemon& daemon) {
+  RETURN_IF_ERROR(Harden());
+  EndLeftovers(SandboxHost::EtcFolder(daemon.state_dir()));
+  SandboxHost::Options host_options;
+  host_options.state_dir = daemon.state_dir();
+  host_options.program_dir = daemon.flag("--programs");
+  ASSIGN_OR_RETURN(const SandboxHost host, SandboxHost::Prepare(host_options));
+
+  const Config& at_start = daemon.config();
+  const auto load_config = [&daemon] { return LoadConfig(daemon.layout(), ProcessEnvironment()); };
+  const std::string thermal_root = daemon.flag("--thermal-root");
+  ThermalGovernor thermal({at_start.warn_c, at_start.crit_c, at_start.resume_c},
+                          thermal_root.empty() ? "/sys/class/thermal" : thermal_root);
+  Isolation isolation([&host] { return RunProbe(host); });
+  const std::shared_ptr<grpc::Channel> to_stated = ConnectTo(daemon.layout().Socket("stated", "run"));
+  StatedClient stated(to_stated);
+  KeydClient keyd(daemon.layout().Socket("keyd", "result"));
+  ASSIGN_OR_RETURN(const std::unique_ptr<PackageStore> packages, PackageStore::Open(daemon.state_dir(), host, stated));
+  UnitPipeline pipeline({host, load_config, thermal, isolation, *packages, keyd, Clock::System()});
+
+  // The two name each other; neither calls the other before Start.
+  Monitor* monitor_handle = nullptr;
+  WorkLoop work(to_stated, stated, pipeline, at_start.slots, [&monitor_handle] { monitor_handle->ReportAgain(); });
+  Monitor monitor({thermal, load_config, [&stated](const std::string& json) { return stated.ReportCapabilities(json); },
+                   [&work] { work.slots().EndAll(EndReason::kThermal); }, "", AUSPEX_VERSION});
+  monitor_handle = &monitor;
+
+  SandboxesService service(work.slots(), isolation, load_config);
+  RoleServer::Options role;
+  role.role = "runnerd/owner";
+  role.socket_path = daemon.layout().Socket("runnerd", "owner");
+  role.allow = daemon.AllowFor("cli");
+  role.max_message_octets = 64 * 1024;
+  ASSIGN_OR_RETURN(const auto server, RoleServer::Start(role, {&service}));
+
+  isolation.StartInBackground();
+  monitor.Start();
+  work.Start();
+  LogInfo("serving", {{"slots", at_start.slots}, {"policy", ExecutionPolicyWord(at_start.execution_policy)}});
+  daemon.NotifyReady();
+  const int signal = daemon.WaitForStop();
+  work.Stop(kStopGraceSeconds);
+  monitor.Stop();
+  server->Shutdown();
+  LogInfo("stopped", {{"signal", signal}});
+  return absl::OkStatus();
+}
+
+int Main(int argc, char** argv) {
+  absl::StatusOr<Daemon> daemon =
+      Daemon::Init("runnerd", argc, argv,
+                   {{"--programs", true, "folder of auspex-unit-init and auspex-unpack"},
+                    {"--thermal-root", true, "folder with thermal_zone* (default /sys/class/thermal)"}});
+  const absl::Status status = daemon.ok() ? Serve(*daemon) : daemon.status();
+  if (status.ok()) return kCleanStop;
+  LogError("refused_to_start", {{"cause", std::string(status.message())}});
+  return kRefusedToStart;
+}
+
+}  // namespace
+}  // namespace auspex::runnerd
+
+int main(int argc, char** argv) { return auspex::runnerd::Main(argc, argv); }

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "runnerd/package_tree.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <memory>
+
+#include "common/base/cat.h"
+#include "common/base/encoding.h"
+#include "common/base/errno_status.h"
+#include "common/base/status_macros.h"
+#include "common/base/unique_fd.h"
+#include "common/crypto/sha256.h"
+#include "common/wire/manifest.h"
+
+namespace auspex::runnerd {
+namespace {
+
+absl::Status Unsafe(const std::string& path, std::string_view why) {
+  return absl::InvalidArgumentError(Cat("package: member '", Printable(path, 120), "' ", why));
+}
+
+class Lister {
+ public:
+  explicit Lister(const UnpackLimits& limits) : limits_(limits) {}
+
+  absl::Status List(UniqueFd folder, const std::string& prefix) {
+    std::unique_ptr<DIR, int (*)(DIR*)> list(fdopendir(folder.get()), closedir);
+    if (list == nullptr) return ErrnoStatus(errno, "list", prefix);
+    const int fd = folder.Release();  // list owns it now
+    // Sorted, so that the fingerprint does not depend on the file system's order.
+    std::vector<std::string> names;
+    while (const dirent* entry = readdir(list.get())) {
+      const std::string_view name = entry->d_name;
+      if (name == "." || name == "..") continue;
+      if (names.size() > limits_.members) return Unsafe(prefix, "has too many members");
+      names.emplace_back(name);
+    }
+    std::sort(names.begin(), names.end());
+    for (const std::string& name : names) RETURN_IF_ERROR(Take(fd, prefix, name));
+    return absl::OkStatus();
+  }
+
+  PackageTree Finish() {
+    tree_.fingerprint = HexEncode(identity_.Finish());
+    return std::move(tree_);
+  }
+
+  void Note(const std::string& path, const struct stat& info) {
+    identity_.Update(Cat(path, '\0', info.st_dev, ' ', info.st_ino, ' ', info.st_mode, ' ', info.st_uid, ' ', info.st_size, ' ',
+                         info.st_mtim.tv_sec, '.', info.st_mtim.tv_nsec, ' ', info.st_ctim.tv_sec, '.', info.st_ctim.tv_nsec, '\n'));
+  }
+
+ private:
+  absl::Status Take(int folder, const std::string& prefix, const std::string& name) {
+    const std::string path = prefix.empty() ? name : Cat(prefix, "/", name);
+    struct stat info;
+    if (fstatat(folder, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return ErrnoStatus(errno, "look at", path);
+    if (std::string why = CheckMemberPath(path, limits_); !why.empty()) return Unsafe(path, why);
+    if (++members_ > limits_.members) return Unsafe(path, "is one too many");
+    Note(path, info);
+    if (S_ISDIR(info.st_mode)) {
+      tree_.folders.push_back(path);
+      UniqueFd inner(openat(folder, name.c_str(), O_DIRECTORY | O_NOFOLLOW | O_RDONLY | O_CLOEXEC));
+      if (!inner) return ErrnoStatus(errno, "open", path);
+      return List(std::move(inner), path);
+    }
+    if (!S_ISREG(info.st_mode)) return Unsafe(path, "is no regular file or folder");
+    if ((info.st_mode & 07000) != 0) return Unsafe(path, "has a set-id or sticky mode");
+    octets_ += static_cast<uint64_t>(info.st_size);
+    if (octets_ > limits_.unpacked_octets) return Unsafe(path, "makes the package too large");
+    tree_.files.push_back({path, info});
+    return absl::OkStatus();
+  }
+
+  const UnpackLimits& limits_;
+  PackageTree tree_;
+  Sha256Stream identity_;
+  uint64_t members_ = 0, octets_ = 0;
+};
+
+absl::StatusOr<std::string> HashFile(const std::string& folder, const PackageTree::File& file) {
+  const std::string path = Cat(folder, "/", file.path);
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!fd) return ErrnoStatus(errno, "open", path);
+  struct stat info;
+  if (fstat(fd.get(), &info) != 0) return ErrnoStatus(errno, "look at", path);
+  if (info.st_ino != file.info.st_ino || info.st_dev != file.info.st_dev || info.st_size != file.info.st_size) {
+    return absl::FailedPreconditionError(Cat("package: '", Printable(file.path, 120), "' changed while it was checked"));
+  }
+  Sha256Stream hash;
+  char buffer[64 * 1024];
+  // The size was bounded by the listing; a file that grows meanwhile is read no further.
+  uint64_t left = static_cast<uint64_t>(info.st_size);
+  while (left > 0) {
+    ssize_t n = read(fd.get(), buffer, std::min<uint64_t>(left, sizeof buffer));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoStatus(errno, "read", path);
+    if (n == 0) break;
+    hash.Update(std::string_view(buffer, static_cast<size_t>(n)));
+    left -= static_cast<uint64_t>(n);
+  }
+  return HexEncode(hash.Finish());
+}
+
+}  // namespace
+
+absl::StatusOr<PackageTree> ListPackage(const std::string& folder, const UnpackLimits& limits) {
+  UniqueFd root(open(folder.c_str(), O_DIRECTORY | O_NOFOLLOW | O_RDONLY | O_CLOEXEC));
+  if (!root) return ErrnoStatus(errno, "open", folder);
+  struct stat info;
+  if (fstat(root.get(), &info) != 0) return ErrnoStatus(errno, "look at", folder);
+  Lister lister(limits);
+  lister.Note("", info);
+  RETURN_IF_ERROR(lister.List(std::move(root), ""));
+  return lister.Finish();
+}
+
+absl::StatusOr<Sha256Hex> DigestPackage(const std::string& folder, const PackageTree& tree) {
+  std::map<std::string, std::string> sha256_by_path;
+  for (const PackageTree::File& file : tree.files) {
+    ASSIGN_OR_RETURN(sha256_by_path[file.path], HashFile(folder, file));
+  }
+  return PackageDigest(sha256_by_path);
+}
+
+}  // namespace auspex::runnerd

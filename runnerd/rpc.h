@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// CallUntilAnswered: one unary call to a neighbouring daemon, again and again while that daemon is not there. Included by client files only, since it brings gRPC along.
+#ifndef AUSPEX_RUNNERD_RPC_H_
+#define AUSPEX_RUNNERD_RPC_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "common/ipc/channel.h"
+
+namespace auspex::runnerd {
+
+// How long one attempt may take, in seconds.
+inline constexpr double kRpcSeconds = 10;
+
+// Whether a call may succeed when it is made again unchanged: the peer is away or in trouble, and has not said no.
+inline bool IsPassing(absl::StatusCode code) {
+  using enum absl::StatusCode;
+  return code == kUnavailable || code == kDeadlineExceeded || code == kResourceExhausted || code == kInternal ||
+         code == kUnknown || code == kAborted || code == kCancelled;
+}
+
+// `call(context)` makes the call. `pause(seconds)` waits between attempts and says whether to give up (then the last failure is
+// returned). Calls must be such that a repetition does no harm.
+template <typename Call, typename Pause>
+absl::Status CallUntilAnswered(std::string_view what, Call call, Pause pause) {
+  for (double delay = 0.02;; delay = std::min(delay * 2, 1.0)) {
+    grpc::ClientContext context;
+    SetDeadline(context, kRpcSeconds);
+    absl::Status status = FromGrpc(call(context), what);
+    if (status.ok() || !IsPassing(status.code()) || pause(delay)) return status;
+  }
+}
+
+}  // namespace auspex::runnerd
+
+#endif  // AUSPEX_RUNNERD_RPC_H_

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "runnerd/sandbox_run.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <optional>
+
+#include "common/base/clock.h"
+#include "common/base/errno_status.h"
+#include "common/base/status_macros.h"
+#include "common/files/files.h"
+#include "runnerd/bounded_reader.h"
+#include "runnerd/process.h"
+#include "runnerd/seccomp_filter.h"
+
+namespace auspex::runnerd {
+namespace {
+
+constexpr size_t kTailOctets = 800;
+constexpr size_t kStatusOctets = 4096;
+constexpr int64_t kDeathMicros = 10'000'000;
+
+bool IsReadable(int fd, int timeout_ms) {
+  pollfd entry{fd, POLLIN, 0};
+  return poll(&entry, 1, timeout_ms) > 0;
+}
+
+// One run; the object lives on the stack of the calling thread.
+class Run {
+ public:
+  Run(const RunRequest& request, RunControl& control, Process process, Pipe report, Pipe errors, Pipe status)
+      : request_(request), control_(control), process_(std::move(process)), report_(std::move(report)),
+        errors_(std::move(errors)), status_(std::move(status)), report_text_(request.max_report_octets),
+        error_text_(kTailOctets), status_text_(kStatusOctets) {}
+
+  absl::StatusOr<RunOutcome> Wait() {
+    // The child has the writing ends now.
+    report_.write.Reset();
+    errors_.write.Reset();
+    status_.write.Reset();
+    const Clock& clock = Clock::System();
+    deadline_ = clock.MonotonicMicros() + static_cast<int64_t>(request_.wall_seconds * 1e6);
+    while (!IsReadable(process_.fd(), 0)) {
+      PollOnce(clock);
+      const int64_t now = clock.MonotonicMicros();
+      ObeyRequest(now);
+      if (now >= deadline_ && outcome_.end == RunOutcome::End::kByItself) outcome_.end = RunOutcome::End::kDeadline;
+      if (outcome_.end == RunOutcome::End::kDeadline) KillAll(now);
+    }
+    return Collect(clock);
+  }
+
+ private:
+  bool sandboxed() const { return request_.seccomp != nullptr; }
+
+  void PollOnce(const Clock& clock) {
+    int64_t until = deadline_;
+    if (auto kill_at = control_.kill_at_micros()) until = std::min(until, *kill_at);
+    if (outcome_.killed) until = clock.MonotonicMicros() + 20'000;
+    const int64_t wait_ms = std::clamp<int64_t>((until - clock.MonotonicMicros()) / 1000 + 1, 0, 60'000);
+    // A stream that ended or a request that was obeyed would be ready for ever.
+    pollfd entries[] = {{process_.fd(), POLLIN, 0},
+                        {report_open_ ? report_.read.get() : -1, POLLIN, 0},
+                        {errors_open_ ? errors_.read.get() : -1, POLLIN, 0},
+                        {status_open_ ? status_.read.get() : -1, POLLIN, 0},
+                        {obeyed_ ? -1 : control_.fd(), POLLIN, 0}};
+    if (poll(entries, std::size(entries), static_cast<int>(wait_ms)) <= 0) return;
+    DrainAll();
+  }
+
+  void DrainAll() {
+    if (report_open_) report_open_ = report_text_.Drain(report_.read.get());
+    if (errors_open_) errors_open_ = error_text_.Drain(errors_.read.get());
+    if (status_open_) status_open_ = status_text_.Drain(status_.read.get());
+    FindChild();
+  }
+
+  // bubblewrap writes {"child-pid": N, ...} as soon as the sandbox's first process exists.
+  void FindChild() {
+    if (child_ || child_gone_ || !sandboxed()) return;
+    constexpr std::string_view kKey = "\"child-pid\": ";
+    const std::string& text = status_text_.text();
+    const size_t at = text.find(kKey);
+    if (at == std::string::npos) return;
+    pid_t pid = 0;
+    const char* begin = text.data() + at + kKey.size();
+    auto [end, error] = std::from_chars(begin, text.data() + text.size(), pid);
+    // Followed by something, so the number is whole.
+    if (error != std::errc() || end == text.data() + text.size()) return;
+    child_ = OpenChildOf(process_.pid(), pid);
+    if (!child_) child_gone_ = true;
+  }
+
+  // Whether the sandbox's first process runs and takes signals.
+  bool CanBeTold() const { return !report_text_.text().empty(); }
+
+  void ObeyRequest(int64_t now) {
+    const auto kill_at = control_.kill_at_micros();
+    if (!kill_at) return;
+    if (outcome_.end == RunOutcome::End::kByItself) outcome_.end = RunOutcome::End::kRequested;
+    if (now >= *kill_at) return KillAll(now);
+    if (obeyed_) return;
+    if (!CanBeTold()) {
+      IsReadable(process_.fd(), 2);  // still being built: look again soon
+      return;
+    }
+    SignalByFd(sandboxed() ? child_.get() : process_.fd(), SIGTERM);
+    obeyed_ = true;
+  }
+
+  void KillAll(int64_t now) {
+    obeyed_ = true;
+    if (!outcome_.killed) {
+      kill_began_ = now;
+      control_.NoteKilled();
+    }
+    outcome_.killed = true;
+    // The sandbox's first process goes first; bubblewrap follows by itself. Before that process exists bubblewrap must live: killed while it
+    // builds, it could leave a half-built sandbox without a parent.
+    SignalByFd(child_.get(), SIGKILL);
+    const int64_t patience = child_ ? 1'000'000 : 3'000'000;
+    if (!sandboxed() || child_gone_ || now - kill_began_ > patience) process_.Kill();
+  }
+
+  absl::StatusOr<RunOutcome> Collect(const Clock& clock) {
+    DrainAll();
+    const int status = process_.Wait();
+    // The first process of the namespace becomes a zombie only after every other process in it has ended, so its descriptor
+    // stands for all of them.
+    const int64_t give_up = clock.MonotonicMicros() + kDeathMicros;
+    while (child_ && !IsReadable(child_.get(), 100)) {
+      SignalByFd(child_.get(), SIGKILL);
+      if (clock.MonotonicMicros() > give_up) {
+        return absl::InternalError("sandbox: a process of the unit did not die within 10 s of SIGKILL");
+      }
+    }
+    if (report_open_) report_text_.Drain(report_.read.get());
+    if (errors_open_) error_text_.Drain(errors_.read.get());
+    outcome_.exited = WIFEXITED(status);
+    outcome_.exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
+    outcome_.report_overflow = report_text_.overflow();
+    outcome_.report = report_text_.Take();
+    outcome_.stderr_tail = error_text_.Tail();
+    return std::move(outcome_);
+  }
+
+  const RunRequest& request_;
+  RunControl& control_;
+  Process process_;
+  Pipe report_, errors_, status_;
+  BoundedReader report_text_;
+  TailReader error_text_;
+  BoundedReader status_text_;
+  bool report_open_ = true, errors_open_ = true, status_open_ = true;
+  bool obeyed_ = false, child_gone_ = false;
+  int64_t kill_began_ = 0;
+  UniqueFd child_;
+  int64_t deadline_ = 0;
+  RunOutcome outcome_;
+};
+
+}  // namespace
+
+absl::StatusOr<RunOutcome> RunProcessTree(const RunRequest& request, RunControl& control) {
+  ASSIGN_OR_RETURN(Pipe report, Pipe::Make());
+  ASSIGN_OR_RETURN(Pipe errors, Pipe::Make());
+  ASSIGN_OR_RETURN(Pipe status, Pipe::Make());
+  std::vector<int> descriptors{request.input_fd, report.write.get(), errors.write.get()};
+  UniqueFd seccomp, null;
+  if (request.input_fd < 0) {
+    null.Reset(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    if (!null) return ErrnoStatus(errno, "open", "/dev/null");
+    descriptors[0] = null.get();
+  }
+  if (request.seccomp != nullptr) {
+    ASSIGN_OR_RETURN(seccomp, ReopenFilter(*request.seccomp));
+    descriptors.push_back(seccomp.get());
+    descriptors.push_back(status.write.get());
+  }
+  ASSIGN_OR_RETURN(Process process, Process::Start(request.arguments, descriptors));
+  return Run(request, control, std::move(process), std::move(report), std::move(errors), std::move(status)).Wait();
+}
+
+absl::StatusOr<UniqueFd> MemoryFile(std::string_view octets) {
+  UniqueFd file(memfd_create("auspex-input", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!file) return ErrnoStatus(errno, "memfd_create", "input");
+  RETURN_IF_ERROR(WriteAll(file.get(), octets, "input"));
+  if (fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0 ||
+      lseek(file.get(), 0, SEEK_SET) != 0) {
+    return ErrnoStatus(errno, "seal", "input");
+  }
+  return file;
+}
+
+}  // namespace auspex::runnerd

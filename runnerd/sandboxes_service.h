@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// SandboxesService: the owner's questions (role "owner"), translated to the library. Safe from any thread.
+#ifndef AUSPEX_RUNNERD_SANDBOXES_SERVICE_H_
+#define AUSPEX_RUNNERD_SANDBOXES_SERVICE_H_
+
+#include <functional>
+
+#include "auspex/runnerd/v1/runnerd.grpc.pb.h"
+#include "common/config/config.h"
+#include "runnerd/isolation.h"
+#include "runnerd/slots.h"
+
+namespace auspex::runnerd {
+
+class SandboxesService final : public v1::Sandboxes::Service {
+ public:
+  // Everything is lent.
+  SandboxesService(Slots& slots, Isolation& isolation, std::function<absl::StatusOr<Config>()> load_config)
+      : slots_(slots), isolation_(isolation), load_config_(std::move(load_config)) {}
+
+  grpc::Status GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*, v1::SandboxStatus* status) override;
+  grpc::Status Abort(grpc::ServerContext*, const v1::AbortRequest* request, v1::AbortResponse* response) override;
+  grpc::Status Probe(grpc::ServerContext*, const v1::ProbeRequest*, v1::ProbeResponse* response) override;
+
+ private:
+  Slots& slots_;
+  Isolation& isolation_;
+  const std::function<absl::StatusOr<Config>()> load_config_;
+};
+
+}  // namespace auspex::runnerd
+
+#endif  // AUSPEX_RUNNERD_SANDBOXES_SERVICE_H_

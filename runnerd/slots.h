@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// Slots: a fixed number of threads that each run one unit at a time, and the list of what is in hand. The threads live as long as the object: a sandbox
+// dies with the thread that started it. Safe from any thread.
+#ifndef AUSPEX_RUNNERD_SLOTS_H_
+#define AUSPEX_RUNNERD_SLOTS_H_
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "runnerd/run_control.h"
+#include "runnerd/unit.h"
+
+namespace auspex::runnerd {
+
+class Slots {
+ public:
+  // Runs one unit to its end, report included; called on a slot's thread.
+  using Work = std::function<void(const Unit& unit, RunControl& control)>;
+  Slots(int count, Work work);
+  // Kills what runs (as Stop with no grace) and joins.
+  ~Slots();
+
+  // Queues a unit. False when this assignment is in hand already, or when stopping. More units than slots wait their turn.
+  bool Add(Unit unit);
+  bool InHand(const std::string& assignment_id) const;
+
+  // Ends the unit of an assignment; one that waits is dropped. Nothing happens for an unknown one.
+  void End(const std::string& assignment_id, EndReason reason, double grace_seconds = 0);
+  // Ends everything that runs.
+  void EndAll(EndReason reason);
+
+  enum class AbortOutcome { kNotRunning, kTerminated, kKilled };
+  // SIGTERM, then SIGKILL after the grace; returns when every unit of that id is gone.
+  AbortOutcome Abort(const UnitId& unit_id, double grace_seconds);
+
+  struct Running {
+    Unit unit;
+    int64_t started_at_micros = 0;
+  };
+  std::vector<Running> ListRunning() const;
+  int count() const { return static_cast<int>(threads_.size()); }
+
+  // Takes no more units, lets the running ones finish for up to `grace_seconds`, then ends them (kStopping) and waits.
+  void Stop(double grace_seconds);
+
+ private:
+  struct Entry {
+    explicit Entry(Unit u) : unit(std::move(u)) {}
+    Unit unit;
+    RunControl control;
+    bool running = false;
+    int64_t started_at_micros = 0;
+  };
+  void Serve();
+
+  const Work work_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::string, std::shared_ptr<Entry>> entries_;  // by assignment id
+  std::deque<std::shared_ptr<Entry>> queue_;
+  bool stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace auspex::runnerd
+
+#endif  // AUSPEX_RUNNERD_SLOTS_H_

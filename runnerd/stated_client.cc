@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "runnerd/stated_client.h"
+
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "auspex/stated/v1/stated.grpc.pb.h"
+#include "common/base/cat.h"
+#include "common/files/files.h"
+#include "runnerd/rpc.h"
+
+namespace auspex::runnerd {
+
+namespace rpc = auspex::stated::v1;
+
+struct StatedClient::Stub {
+  std::unique_ptr<rpc::Work::Stub> work;
+};
+
+namespace {
+
+// stated waits at most 15 minutes for a package.
+constexpr double kFetchSeconds = 16 * 60;
+constexpr uint64_t kMaxArchive = 64 << 20;
+
+// A finished unit is reported until stated has it. Only a unit that nobody wants any more, or the end of this process, stops that.
+auto PauseForReport(RunControl& control) {
+  return [&control](double seconds) {
+    const EndReason reason = control.reason();
+    if (reason == EndReason::kEnded || reason == EndReason::kStopping) return true;
+    if (reason == EndReason::kNone) {
+      control.WaitRequested(seconds);
+    } else {
+      std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+    }
+    return false;
+  };
+}
+
+rpc::CompleteUnitRequest CompleteRequest(const Unit& unit, const SignedResult& done) {
+  rpc::CompleteUnitRequest request;
+  request.set_assignment_id(unit.assignment_id.str());
+  request.set_completed_at(done.result.completed_at);
+  request.set_exit_code(done.result.exit_code);
+  request.set_canonical_payload(done.result.canonical_payload);
+  request.set_schema_version(2);
+  request.set_ran_under(done.result.ran_under);
+  request.set_worker_pubkey(done.worker_pubkey);
+  request.set_worker_signature(done.signature);
+  request.set_result_sha256(done.result_sha256);
+  if (done.result.raw_response) {
+    request.set_raw_response(*done.result.raw_response);
+    request.set_raw_signature(done.raw_signature);
+  }
+  return request;
+}
+
+}  // namespace
+
+StatedClient::StatedClient(std::shared_ptr<grpc::Channel> channel)
+    : stub_(new Stub{rpc::Work::NewStub(std::move(channel))}) {}
+StatedClient::~StatedClient() = default;
+
+absl::Status StatedClient::Begin(const Unit& unit, RunControl& control) {
+  rpc::BeginUnitRequest request;
+  request.set_assignment_id(unit.assignment_id.str());
+  rpc::BeginUnitResponse answer;
+  return CallUntilAnswered(
+      "stated.BeginUnit",
+      [&](grpc::ClientContext& context) { return stub_->work->BeginUnit(&context, request, &answer); },
+      [&control](double seconds) { return control.WaitRequested(seconds); });
+}
+
+absl::Status StatedClient::Complete(const Unit& unit, const SignedResult& result, RunControl& control) {
+  const rpc::CompleteUnitRequest request = CompleteRequest(unit, result);
+  rpc::CompleteUnitResponse answer;
+  const auto complete = [&] {
+    return CallUntilAnswered(
+        "stated.CompleteUnit",
+        [&](grpc::ClientContext& context) { return stub_->work->CompleteUnit(&context, request, &answer); },
+        PauseForReport(control));
+  };
+  absl::Status status = complete();
+  if (status.code() == absl::StatusCode::kFailedPrecondition && Begin(unit, control).ok()) status = complete();
+  return status;
+}
+
+absl::Status StatedClient::Refuse(const Unit& unit, const Refusal& refusal, RunControl& control) {
+  rpc::RefuseUnitRequest request;
+  request.set_assignment_id(unit.assignment_id.str());
+  request.set_kind(std::string(RefusalWord(refusal.kind)));
+  request.set_reason(refusal.reason);
+  rpc::RefuseUnitResponse answer;
+  return CallUntilAnswered(
+      "stated.RefuseUnit",
+      [&](grpc::ClientContext& context) { return stub_->work->RefuseUnit(&context, request, &answer); },
+      PauseForReport(control));
+}
+
+void StatedClient::RefuseUnparsed(const std::string& assignment_id, const std::string& reason) {
+  rpc::RefuseUnitRequest request;
+  request.set_assignment_id(assignment_id);
+  request.set_kind(std::string(RefusalWord(RefusalKind::kRunnerFailed)));
+  request.set_reason(reason);
+  rpc::RefuseUnitResponse answer;
+  grpc::ClientContext context;
+  SetDeadline(context, kRpcSeconds);
+  stub_->work->RefuseUnit(&context, request, &answer);
+}
+
+absl::Status StatedClient::ReportCapabilities(const std::string& canonical_json) {
+  rpc::Capabilities request;
+  request.set_canonical_json(canonical_json);
+  rpc::ReportCapabilitiesResponse answer;
+  grpc::ClientContext context;
+  SetDeadline(context, kRpcSeconds);
+  return FromGrpc(stub_->work->ReportCapabilities(&context, request, &answer), "stated.ReportCapabilities");
+}
+
+absl::Status StatedClient::Fetch(const Sha256Hex& manifest_sha256, int fd, RunControl& control) {
+  grpc::ClientContext context;
+  SetDeadline(context, kFetchSeconds);
+  const int key = control.AddCancel([&context] { context.TryCancel(); });
+  rpc::GetPackageRequest request;
+  request.set_manifest_sha256(manifest_sha256.str());
+  auto stream = stub_->work->GetPackage(&context, request);
+  rpc::PackageChunk chunk;
+  uint64_t size = 0;
+  absl::Status stored;
+  while (stored.ok() && stream->Read(&chunk)) {
+    size += chunk.chunk().size();
+    stored = size > kMaxArchive ? absl::ResourceExhaustedError(Cat("the archive is larger than ", kMaxArchive, " octets"))
+                                : WriteAll(fd, chunk.chunk(), "archive spool");
+  }
+  if (!stored.ok()) context.TryCancel();
+  const absl::Status status = FromGrpc(stream->Finish(), "stated.GetPackage");
+  control.RemoveCancel(key);
+  return stored.ok() ? status : stored;
+}
+
+void StatedClient::Drop(const Sha256Hex& manifest_sha256) {
+  rpc::GetPackageRequest request;
+  request.set_manifest_sha256(manifest_sha256.str());
+  rpc::DropPackageResponse answer;
+  grpc::ClientContext context;
+  SetDeadline(context, kRpcSeconds);
+  // What stays in the spool is found again, or cleared by stated in its time.
+  stub_->work->DropPackage(&context, request, &answer);
+}
+
+}  // namespace auspex::runnerd

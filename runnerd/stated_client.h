@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// StatedClient: what runnerd asks of stated, but for the work stream (work_loop.h). Calls wait out a stated that is away. Safe from any thread.
+#ifndef AUSPEX_RUNNERD_STATED_CLIENT_H_
+#define AUSPEX_RUNNERD_STATED_CLIENT_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "runnerd/package_store.h"
+#include "runnerd/run_control.h"
+#include "runnerd/unit.h"
+
+namespace grpc {
+class Channel;
+}
+
+namespace auspex::runnerd {
+
+class StatedClient final : public ArchiveSource {
+ public:
+  // `channel` to stated's run role.
+  explicit StatedClient(std::shared_ptr<grpc::Channel> channel);
+  ~StatedClient() override;
+
+  // FAILED_PRECONDITION or NOT_FOUND: the unit is not to run any more.
+  absl::Status Begin(const Unit& unit, RunControl& control);
+  // Reports the outcome. A stated that restarted meanwhile has the unit as accepted again: it is begun once more and then reported. Other
+  // failures mean that stated does not want it any more.
+  absl::Status Complete(const Unit& unit, const SignedResult& result, RunControl& control);
+  absl::Status Refuse(const Unit& unit, const Refusal& refusal, RunControl& control);
+  // For an item that did not parse into a Unit. One attempt.
+  void RefuseUnparsed(const std::string& assignment_id, const std::string& reason);
+
+  // One attempt; a later report follows anyway.
+  absl::Status ReportCapabilities(const std::string& canonical_json);
+
+  absl::Status Fetch(const Sha256Hex& manifest_sha256, int fd, RunControl& control) override;
+  void Drop(const Sha256Hex& manifest_sha256) override;
+
+ private:
+  struct Stub;
+  const std::unique_ptr<Stub> stub_;
+};
+
+}  // namespace auspex::runnerd
+
+#endif  // AUSPEX_RUNNERD_STATED_CLIENT_H_

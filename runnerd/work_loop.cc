@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "runnerd/work_loop.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "auspex/stated/v1/stated.grpc.pb.h"
+#include "common/base/cat.h"
+#include "common/base/clock.h"
+#include "common/base/status_macros.h"
+#include "common/ipc/channel.h"
+#include "common/json/canonical.h"
+#include "common/log/log.h"
+#include "runnerd/executor_output.h"
+
+namespace auspex::runnerd {
+
+namespace rpc = auspex::stated::v1;
+
+namespace {
+
+// Every text of a hand-out as its type. stated has parsed them before; nothing here leans on that.
+absl::StatusOr<Unit> ParseUnit(const rpc::RunUnit& item) {
+  ASSIGN_OR_RETURN(AssignmentId assignment_id, AssignmentId::Parse(item.assignment_id()));
+  ASSIGN_OR_RETURN(UnitId unit_id, UnitId::Parse(item.unit_id()));
+  ASSIGN_OR_RETURN(TenantId tenant_id, TenantId::Parse(item.tenant_id()));
+  ASSIGN_OR_RETURN(ExperimentLabel label, ExperimentLabel::Parse(item.experiment_label()));
+  ASSIGN_OR_RETURN(Sha256Hex manifest, Sha256Hex::Parse(item.manifest_sha256()));
+  if (!ParseIsoTime(item.created_at())) return absl::InvalidArgumentError("created_at: is no ISO 8601 timestamp");
+  JsonLimits limits;
+  limits.max_octets = kMaxCanonicalPayload;
+  RETURN_IF_ERROR(CheckCanonicalObject(item.canonical_payload(), limits));
+  return Unit{std::move(assignment_id), std::move(unit_id), std::move(tenant_id), std::move(label), std::move(manifest),
+              item.created_at(), item.canonical_payload(), item.sensitive_accepted()};
+}
+
+}  // namespace
+
+struct WorkLoop::Stream {
+  explicit Stream(std::shared_ptr<grpc::Channel> channel) : work(rpc::Work::NewStub(std::move(channel))) {}
+  std::unique_ptr<rpc::Work::Stub> work;
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool stopping = false;
+  grpc::ClientContext* open = nullptr;  // of the stream that is being read
+  std::thread reader;
+};
+
+WorkLoop::WorkLoop(std::shared_ptr<grpc::Channel> channel, StatedClient& stated, UnitPipeline& pipeline, int slots,
+                   std::function<void()> on_connect)
+    : stated_(stated), pipeline_(pipeline), on_connect_(std::move(on_connect)), stream_(new Stream(std::move(channel))),
+      slots_(slots, [this](const Unit& unit, RunControl& control) { RunUnit(unit, control); }) {}
+
+WorkLoop::~WorkLoop() { Stop(0); }
+
+void WorkLoop::Start() {
+  stream_->reader = std::thread([this] { ReadForEver(); });
+}
+
+void WorkLoop::Stop(double grace_seconds) {
+  slots_.Stop(grace_seconds);
+  {
+    std::lock_guard lock(stream_->mutex);
+    stream_->stopping = true;
+    if (stream_->open != nullptr) stream_->open->TryCancel();
+    stream_->changed.notify_all();
+  }
+  if (stream_->reader.joinable()) stream_->reader.join();
+}
+
+void WorkLoop::ReadForEver() {
+  constexpr double kFirstDelay = 0.02, kLongestDelay = 1;
+  bool told = false;  // that stated is away; once is enough
+  for (double delay = kFirstDelay;;) {
+    grpc::ClientContext context;
+    {
+      std::lock_guard lock(stream_->mutex);
+      if (stream_->stopping) return;
+      stream_->open = &context;
+    }
+    rpc::WatchWorkRequest request;
+    request.set_slots(static_cast<uint32_t>(slots_.count()));
+    auto reader = stream_->work->WatchWork(&context, request);
+    // stated sends its headers when it has accepted the stream.
+    reader->WaitForInitialMetadata();
+    on_connect_();
+    rpc::WorkItem item;
+    bool first = true;
+    while (reader->Read(&item)) {
+      if (std::exchange(first, false)) delay = kFirstDelay;
+      if (item.has_end()) {
+        LogInfo("unit_withdrawn", {{"assignment", item.end().assignment_id()}, {"reason", item.end().reason()}});
+        slots_.End(item.end().assignment_id(), EndReason::kEnded);
+      } else if (item.has_run()) {
+        absl::StatusOr<Unit> unit = ParseUnit(item.run());
+        if (unit.ok()) {
+          slots_.Add(*std::move(unit));  // one that is in hand already simply goes on
+        } else {
+          stated_.RefuseUnparsed(item.run().assignment_id(), Cat("unit: ", std::string(unit.status().message())));
+        }
+      }
+    }
+    const grpc::Status status = reader->Finish();
+    std::unique_lock lock(stream_->mutex);
+    stream_->open = nullptr;
+    if (stream_->stopping) return;
+    if (!std::exchange(told, true)) LogWarning("work_stream_ended", {{"why", status.error_message()}});
+    stream_->changed.wait_for(lock, std::chrono::duration<double>(delay), [this] { return stream_->stopping; });
+    delay = std::min(delay * 2, kLongestDelay);
+  }
+}
+
+void WorkLoop::RunUnit(const Unit& unit, RunControl& control) {
+  const int64_t began = Clock::System().MonotonicMicros();
+  if (absl::Status begun = stated_.Begin(unit, control); !begun.ok()) {
+    LogInfo("unit_dropped", {{"unit", unit.unit_id.str()}, {"why", std::string(begun.message())}});
+    return;
+  }
+  const UnitOutcome outcome = pipeline_.Run(unit, control);
+  absl::Status reported;
+  std::string what = "withdrawn";
+  if (const auto* result = std::get_if<SignedResult>(&outcome)) {
+    what = "completed";
+    reported = stated_.Complete(unit, *result, control);
+  } else if (const auto* refusal = std::get_if<Refusal>(&outcome)) {
+    what = RefusalWord(refusal->kind);
+    LogWarning("unit_refused", {{"unit", unit.unit_id.str()}, {"kind", what}, {"reason", refusal->reason}});
+    reported = stated_.Refuse(unit, *refusal, control);
+  }
+  LogInfo("unit_done", {{"unit", unit.unit_id.str()}, {"assignment", unit.assignment_id.str()}, {"outcome", what},
+                        {"micros", Clock::System().MonotonicMicros() - began}});
+  if (!reported.ok()) {
+    LogWarning("unit_not_wanted", {{"unit", unit.unit_id.str()}, {"why", std::string(reported.message())}});
+  }
+}
+
+}  // namespace auspex::runnerd
