@@ -52,8 +52,7 @@ class Session {
       : stream_(stream), shared_(shared), remote_(std::move(remote)) {}
 
   net::awaitable<void> Run() {
-    while (co_await OneExchange()) {
-    }
+    for (bool open = true; open;) open = co_await OneExchange();
   }
 
  private:
@@ -73,7 +72,7 @@ class Session {
     }
     http::request_parser<http::string_body> parser;
     parser.header_limit(kMaxHeaderOctets);
-    parser.body_limit(boost::none);  // set below, when it is known who is asking
+    parser.body_limit(UINT64_MAX);  // the real one is set below, when it is known who is asking
     Patience(0);
     co_await http::async_read_header(stream_, buffer_, parser, Into(error));
     if (error == http::error::header_limit) co_return co_await Refuse(431, "Request Header Fields Too Large");
@@ -106,9 +105,15 @@ class Session {
     request.body = std::move(parser.get().body());
 
     Reply reply = shared_.coordinator.Handle(request);
-    if (reply.again && reply.wait_seconds > 0 && !co_await Hold(reply)) co_return false;
-    if (!co_await shared_.commits.Durable()) reply = InternalError();
-    co_return co_await Send(reply) && keep_alive_;
+    // co_await stands alone in its statement throughout: GCC 12 miscompiles it inside && and ?:.
+    if (reply.again && reply.wait_seconds > 0) {
+      const bool still_there = co_await Hold(reply);
+      if (!still_there) co_return false;
+    }
+    const bool durable = co_await shared_.commits.Durable();
+    if (!durable) reply = InternalError();
+    const bool sent = co_await Send(reply);
+    co_return sent && keep_alive_;
   }
 
   // Replaces `reply` by the answer of a held poll; false when the client went away.
@@ -146,14 +151,19 @@ class Session {
   }
 
   net::awaitable<bool> Refuse(int status, std::string_view text) {
-    keep_alive_ = false;
-    if (co_await Send(PlainDetail(status, text))) co_await Linger();
-    co_return false;
+    const Reply reply = PlainDetail(status, text);
+    co_return co_await SendAndClose(reply);
   }
 
   net::awaitable<bool> RefuseBody(size_t limit) {
+    const Reply reply = TooLarge(limit);
+    co_return co_await SendAndClose(reply);
+  }
+
+  net::awaitable<bool> SendAndClose(const Reply& reply) {
     keep_alive_ = false;
-    if (co_await Send(TooLarge(limit))) co_await Linger();
+    const bool sent = co_await Send(reply);
+    if (sent) co_await Linger();
     co_return false;
   }
 
@@ -165,7 +175,8 @@ class Session {
     lowest().expires_after(kLingerTime);
     char scratch[16 * 1024];
     for (size_t total = 0; !error && total < kLingerOctets;) {
-      total += co_await stream_.async_read_some(net::buffer(scratch), Into(error));
+      const size_t n = co_await stream_.async_read_some(net::buffer(scratch), Into(error));
+      total += n;
     }
   }
 
