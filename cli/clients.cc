@@ -11,17 +11,23 @@
 namespace auspex::cli {
 namespace {
 
-constexpr double kLocalSeconds = 15;      // a call that stays on this machine
 constexpr double kNetworkSeconds = 120;   // one that waits for the coordinator
 constexpr double kLoginSeconds = 1800;    // one that waits for a person
 constexpr double kProbeSeconds = 60;      // one that builds sandboxes
 
+// Waiting for the daemon is also what drives gRPC's connecting: a channel that nobody waits on looks at its sockets every five
+// seconds only.
+void Prepare(grpc::ClientContext& context, double seconds) {
+  SetDeadline(context, seconds);
+  context.set_wait_for_ready(true);
+}
+
 // One call: `method` of `stub` with a deadline.
 template <typename Stub, typename Request, typename Response>
 absl::StatusOr<Response> Unary(Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-                               const Request& request, const char* what, double seconds = kLocalSeconds) {
+                               const Request& request, const char* what, double seconds) {
   grpc::ClientContext context;
-  SetDeadline(context, seconds);
+  Prepare(context, seconds);
   Response response;
   RETURN_IF_ERROR(FromGrpc((stub.*method)(&context, request, &response), what));
   return response;
@@ -62,7 +68,8 @@ using PolicyStub = stated_v1::Policy::Stub;
 using NetStub = netd_v1::Connection::Stub;
 using RunStub = runnerd_v1::Sandboxes::Stub;
 
-Clients::Clients(const Layout& layout) : stubs_(std::make_unique<Stubs>()) {
+Clients::Clients(const Layout& layout, double local_seconds)
+    : stubs_(std::make_unique<Stubs>()), local_seconds_(local_seconds) {
   const auto stated = ConnectTo(layout.Socket("stated", "owner"));
   stubs_->keyd = keyd_v1::KeyOwner::NewStub(ConnectTo(layout.Socket("keyd", "owner")));
   stubs_->query = stated_v1::Query::NewStub(stated);
@@ -74,23 +81,23 @@ Clients::Clients(const Layout& layout) : stubs_(std::make_unique<Stubs>()) {
 Clients::~Clients() = default;
 
 absl::StatusOr<keyd_v1::KeyStatus> Clients::KeyStatus() {
-  return Unary(*stubs_->keyd, &KeyStub::GetStatus, keyd_v1::GetStatusRequest(), "keyd.GetStatus");
+  return Unary(*stubs_->keyd, &KeyStub::GetStatus, keyd_v1::GetStatusRequest(), "keyd.GetStatus", local_seconds_);
 }
 
 absl::StatusOr<keyd_v1::KeyIdentity> Clients::CreateKey() {
-  return Unary(*stubs_->keyd, &KeyStub::CreateKey, keyd_v1::CreateKeyRequest(), "keyd.CreateKey");
+  return Unary(*stubs_->keyd, &KeyStub::CreateKey, keyd_v1::CreateKeyRequest(), "keyd.CreateKey", local_seconds_);
 }
 
 absl::Status Clients::SetEnrolment(const std::string& base_url, const std::string& worker_id) {
   keyd_v1::SetEnrolmentRequest request;
   request.set_base_url(base_url);
   request.set_worker_id(worker_id);
-  return Unary(*stubs_->keyd, &KeyStub::SetEnrolment, request, "keyd.SetEnrolment").status();
+  return Unary(*stubs_->keyd, &KeyStub::SetEnrolment, request, "keyd.SetEnrolment", local_seconds_).status();
 }
 
 absl::StatusOr<bool> Clients::DestroyKey() {
   ASSIGN_OR_RETURN(const keyd_v1::DestroyKeyResponse response,
-                   Unary(*stubs_->keyd, &KeyStub::DestroyKey, keyd_v1::DestroyKeyRequest(), "keyd.DestroyKey"));
+                   Unary(*stubs_->keyd, &KeyStub::DestroyKey, keyd_v1::DestroyKeyRequest(), "keyd.DestroyKey", local_seconds_));
   return response.existed();
 }
 
@@ -98,13 +105,13 @@ absl::Status Clients::OpenGrant(keyd_v1::OwnerAct act, uint32_t lifetime_seconds
   keyd_v1::OpenGrantRequest request;
   request.set_act(act);
   request.set_lifetime_seconds(lifetime_seconds);
-  return Unary(*stubs_->keyd, &KeyStub::OpenGrant, request, "keyd.OpenGrant").status();
+  return Unary(*stubs_->keyd, &KeyStub::OpenGrant, request, "keyd.OpenGrant", local_seconds_).status();
 }
 
 absl::Status Clients::ListJournal(uint64_t first_sequence, uint64_t limit,
                                   const std::function<void(const keyd_v1::JournalRecord&)>& visit) {
   grpc::ClientContext context;
-  SetDeadline(context, kNetworkSeconds);
+  Prepare(context, kNetworkSeconds);
   keyd_v1::ListJournalRequest request;
   request.set_first_sequence(first_sequence);
   request.set_limit(limit);
@@ -113,53 +120,53 @@ absl::Status Clients::ListJournal(uint64_t first_sequence, uint64_t limit,
 }
 
 absl::StatusOr<stated_v1::Status> Clients::WorkerStatus() {
-  return Unary(*stubs_->query, &QueryStub::GetStatus, stated_v1::GetStatusRequest(), "stated.GetStatus");
+  return Unary(*stubs_->query, &QueryStub::GetStatus, stated_v1::GetStatusRequest(), "stated.GetStatus", local_seconds_);
 }
 
 absl::StatusOr<stated_v1::ListAuditResponse> Clients::ListAudit(const stated_v1::ListAuditRequest& request) {
-  return Unary(*stubs_->query, &QueryStub::ListAudit, request, "stated.ListAudit");
+  return Unary(*stubs_->query, &QueryStub::ListAudit, request, "stated.ListAudit", local_seconds_);
 }
 
 absl::StatusOr<stated_v1::ListUnitsResponse> Clients::ListUnits(const stated_v1::ListUnitsRequest& request) {
-  return Unary(*stubs_->query, &QueryStub::ListUnits, request, "stated.ListUnits");
+  return Unary(*stubs_->query, &QueryStub::ListUnits, request, "stated.ListUnits", local_seconds_);
 }
 
 absl::StatusOr<stated_v1::ListResultsResponse> Clients::ListResults(const stated_v1::ListResultsRequest& request) {
-  return Unary(*stubs_->query, &QueryStub::ListResults, request, "stated.ListResults");
+  return Unary(*stubs_->query, &QueryStub::ListResults, request, "stated.ListResults", local_seconds_);
 }
 
 absl::StatusOr<stated_v1::Result> Clients::GetResult(const std::string& identifier) {
   stated_v1::GetResultRequest request;
   request.set_identifier(identifier);
-  return Unary(*stubs_->query, &QueryStub::GetResult, request, "stated.GetResult");
+  return Unary(*stubs_->query, &QueryStub::GetResult, request, "stated.GetResult", local_seconds_);
 }
 
 absl::StatusOr<stated_v1::ListTenantsResponse> Clients::ListTenants() {
-  return Unary(*stubs_->query, &QueryStub::ListTenants, stated_v1::ListTenantsRequest(), "stated.ListTenants");
+  return Unary(*stubs_->query, &QueryStub::ListTenants, stated_v1::ListTenantsRequest(), "stated.ListTenants", local_seconds_);
 }
 
 absl::StatusOr<bool> Clients::AllowTenant(const std::string& tenant_id) {
-  return Changed(Unary(*stubs_->policy, &PolicyStub::AllowTenant, Tenant(tenant_id), "stated.AllowTenant"));
+  return Changed(Unary(*stubs_->policy, &PolicyStub::AllowTenant, Tenant(tenant_id), "stated.AllowTenant", local_seconds_));
 }
 
 absl::StatusOr<bool> Clients::DenyTenant(const std::string& tenant_id) {
-  return Changed(Unary(*stubs_->policy, &PolicyStub::DenyTenant, Tenant(tenant_id), "stated.DenyTenant"));
+  return Changed(Unary(*stubs_->policy, &PolicyStub::DenyTenant, Tenant(tenant_id), "stated.DenyTenant", local_seconds_));
 }
 
 absl::StatusOr<bool> Clients::ForgetTenant(const std::string& tenant_id) {
-  return Changed(Unary(*stubs_->policy, &PolicyStub::ForgetTenant, Tenant(tenant_id), "stated.ForgetTenant"));
+  return Changed(Unary(*stubs_->policy, &PolicyStub::ForgetTenant, Tenant(tenant_id), "stated.ForgetTenant", local_seconds_));
 }
 
 absl::StatusOr<bool> Clients::AcceptExperiment(const std::string& experiment_id) {
   stated_v1::AcceptExperimentRequest request;
   request.set_experiment_id(experiment_id);
-  return Changed(Unary(*stubs_->policy, &PolicyStub::AcceptExperiment, request, "stated.AcceptExperiment"));
+  return Changed(Unary(*stubs_->policy, &PolicyStub::AcceptExperiment, request, "stated.AcceptExperiment", local_seconds_));
 }
 
 absl::StatusOr<bool> Clients::SetSelfPause(bool paused) {
   stated_v1::SetSelfPauseRequest request;
   request.set_paused(paused);
-  return Changed(Unary(*stubs_->policy, &PolicyStub::SetSelfPause, request, "stated.SetSelfPause"));
+  return Changed(Unary(*stubs_->policy, &PolicyStub::SetSelfPause, request, "stated.SetSelfPause", local_seconds_));
 }
 
 absl::StatusOr<bool> Clients::RecordAbort(const std::string& unit_id, const std::string& action,
@@ -168,11 +175,11 @@ absl::StatusOr<bool> Clients::RecordAbort(const std::string& unit_id, const std:
   request.set_unit_id(unit_id);
   request.set_action(action);
   request.set_reason(reason);
-  return Changed(Unary(*stubs_->policy, &PolicyStub::RecordAbort, request, "stated.RecordAbort"));
+  return Changed(Unary(*stubs_->policy, &PolicyStub::RecordAbort, request, "stated.RecordAbort", local_seconds_));
 }
 
 absl::StatusOr<bool> Clients::Forget() {
-  return Changed(Unary(*stubs_->policy, &PolicyStub::Forget, stated_v1::ForgetRequest(), "stated.Forget"));
+  return Changed(Unary(*stubs_->policy, &PolicyStub::Forget, stated_v1::ForgetRequest(), "stated.Forget", local_seconds_));
 }
 
 absl::StatusOr<uint32_t> Clients::RefuseUnit(const std::string& unit_id, const std::string& reason) {
@@ -180,7 +187,7 @@ absl::StatusOr<uint32_t> Clients::RefuseUnit(const std::string& unit_id, const s
   request.set_unit_id(unit_id);
   request.set_reason(reason);
   ASSIGN_OR_RETURN(const stated_v1::OwnerRefuseResponse response,
-                   Unary(*stubs_->policy, &PolicyStub::RefuseUnit, request, "stated.RefuseUnit"));
+                   Unary(*stubs_->policy, &PolicyStub::RefuseUnit, request, "stated.RefuseUnit", local_seconds_));
   return response.units_ended();
 }
 
@@ -196,13 +203,13 @@ absl::StatusOr<netd_v1::RetireResponse> Clients::Retire() {
 
 absl::Status Clients::Login(const std::function<void(const netd_v1::LoginEvent&)>& visit) {
   grpc::ClientContext context;
-  SetDeadline(context, kLoginSeconds);
+  Prepare(context, kLoginSeconds);
   auto reader = stubs_->netd->Login(&context, netd_v1::LoginRequest());
   return Drain(*reader, visit, "netd.Login");
 }
 
 absl::StatusOr<runnerd_v1::SandboxStatus> Clients::SandboxStatus() {
-  return Unary(*stubs_->runnerd, &RunStub::GetStatus, runnerd_v1::GetStatusRequest(), "runnerd.GetStatus");
+  return Unary(*stubs_->runnerd, &RunStub::GetStatus, runnerd_v1::GetStatusRequest(), "runnerd.GetStatus", local_seconds_);
 }
 
 absl::StatusOr<runnerd_v1::AbortResponse> Clients::Abort(const std::string& unit_id, double grace_seconds) {

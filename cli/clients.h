@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // Clients: the calls that the command makes to the daemons' owner sockets. Connects lazily; every call has a deadline and gives
-// the daemon's status with the call's name before its message. Errors: as the contracts say, UNAVAILABLE when nobody serves
-// the socket. One thread at a time.
+// the daemon's status with the call's name before its message. A call waits for a daemon that is just being started again; errors
+// are as the contracts say, DEADLINE_EXCEEDED when nobody serves the socket until the deadline. One thread at a time.
 #ifndef AUSPEX_CLI_CLIENTS_H_
 #define AUSPEX_CLI_CLIENTS_H_
 
@@ -25,7 +25,8 @@ namespace stated_v1 = ::auspex::stated::v1;
 
 class Clients {
  public:
-  explicit Clients(const Layout& layout);
+  // `local_seconds`: the deadline of calls that stay on this machine.
+  explicit Clients(const Layout& layout, double local_seconds = 15);
   ~Clients();
 
   absl::StatusOr<keyd_v1::KeyStatus> KeyStatus();
@@ -65,6 +66,7 @@ class Clients {
  private:
   struct Stubs;
   std::unique_ptr<Stubs> stubs_;
+  double local_seconds_;
 };
 
 }  // namespace auspex::cli

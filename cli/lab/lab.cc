@@ -9,6 +9,7 @@
 
 #include "cli/lab/coordinator.h"
 #include "cli/lab/interrupt.h"
+#include "cli/lab/kept.h"
 #include "cli/lab/lab_worker.h"
 #include "cli/lab/package.h"
 #include "cli/lab/progress.h"
@@ -46,8 +47,8 @@ class Lab {
   absl::StatusOr<LabReport> Run();
   // What the workers logged of trouble.
   std::string Troubles() const;
-  // Leaves everything running: the numbers of the processes to stop, workers first.
-  std::vector<int> LetGo();
+  // Leaves everything running, with a list of the processes for StopKeptLab.
+  absl::Status LetGo();
 
  private:
   absl::Status MakeDirectory();
@@ -56,7 +57,7 @@ class Lab {
   absl::Status AwaitExperiment(const std::string& id, LabProgress& progress);
   absl::Status AwaitReceipts(int64_t expected);
   absl::Status Collect(const std::string& id, LabReport& report);
-  // Calls `step` until it is done; `signature` shows whether anything moved.
+  // Stops what runs and removes the directory. Idempotent.
   void TearDown();
 
   const Output& output_;
@@ -227,14 +228,17 @@ std::string Lab::Troubles() const {
   return out;
 }
 
-std::vector<int> Lab::LetGo() {
+absl::Status Lab::LetGo() {
   std::vector<int> processes;
-  for (const auto& worker : workers_) processes.push_back(worker->process().Release());
-  processes.push_back(coordinator_->process().Release());
+  for (const auto& worker : workers_) processes.push_back(worker->process().pid());
+  processes.push_back(coordinator_->process().pid());
+  RETURN_IF_ERROR(WriteProcesses(directory_, processes));
+  for (const auto& worker : workers_) worker->process().Release();
+  coordinator_->process().Release();
   workers_.clear();
   coordinator_.reset();
   directory_.clear();
-  return processes;
+  return absl::OkStatus();
 }
 
 void Lab::TearDown() {
@@ -254,6 +258,14 @@ void Lab::TearDown() {
 }  // namespace
 
 int RunLab(const Output& output, const LabOptions& options) {
+  if (!options.stop.empty()) {
+    if (absl::Status status = StopKeptLab(options.stop); !status.ok()) {
+      output.Error("lab", status);
+      return kExitFailure;
+    }
+    output.Line(Cat("stopped and removed ", Clean(options.stop)));
+    return kExitOk;
+  }
   if (options.replication > options.workers) {
     output.Error("lab", Cat("--replication ", options.replication, " needs as many workers, and --workers is ", options.workers),
                  Cat("--workers ", options.replication, " or more, or a smaller --replication"));
@@ -267,12 +279,13 @@ int RunLab(const Output& output, const LabOptions& options) {
   {
     Lab lab(output, options);
     absl::StatusOr<LabReport> outcome = lab.Run();
-    if (outcome.ok()) {
+    absl::Status status = outcome.status();
+    if (status.ok() && options.keep) status = lab.LetGo();
+    if (status.ok()) {
       report = *std::move(outcome);
-      if (options.keep) report.processes = lab.LetGo();
     } else {
-      failure = std::string(outcome.status().message());
-      if (!absl::IsCancelled(outcome.status())) troubles = lab.Troubles();
+      failure = std::string(status.message());
+      if (!absl::IsCancelled(status)) troubles = lab.Troubles();
     }
   }
   if (!failure.empty()) {

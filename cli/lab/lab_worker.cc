@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "cli/output/output.h"
+#include "cli/process/transient.h"
 #include "common/base/cat.h"
 #include "common/base/errno_status.h"
 #include "common/base/status_macros.h"
@@ -78,7 +79,14 @@ absl::Status LabWorker::CheckReady() {
   if (std::optional<int> status = process_.Poll()) {
     return absl::FailedPreconditionError(Cat("worker ", name_, ": auspex daemon ", DescribeEnd(*status)));
   }
-  ASSIGN_OR_RETURN(const stated_v1::Status status, clients_->WorkerStatus());
+  if (!SocketAnswers(layout_.Socket("stated", "owner"))) return absl::UnavailableError(Cat("worker ", name_, ": stated does not serve"));
+  const absl::StatusOr<stated_v1::Status> answer = clients_->WorkerStatus();
+  if (!answer.ok()) {
+    // A channel that failed to connect goes on trying only while a call waits on it; a new one connects at once.
+    clients_ = std::make_unique<Clients>(layout_);
+    return answer.status();
+  }
+  const stated_v1::Status& status = *answer;
   if (status.netd_connected() && status.slots() > 0) return absl::OkStatus();
   return absl::UnavailableError(Cat("worker ", name_, ": ", status.state(), " ", status.state_reason()));
 }

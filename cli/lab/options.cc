@@ -13,6 +13,7 @@ CLI::App* DeclareLab(CLI::App& app, LabOptions& options) {
       ->check(CLI::Range(1, 16))->capture_default_str();
   verb->add_option("--slots", options.slots, "Units that one worker runs at a time")->check(CLI::Range(1, 64))->capture_default_str();
   verb->add_flag("--keep", options.keep, "Leave it running and say how to talk to it");
+  verb->add_option("--stop", options.stop, "Stop the lab that --keep left in DIR, and remove DIR")->type_name("DIR");
   verb->add_option("--experiment", options.experiment, "Folder of another staged package whose units take epsilon and seed")
       ->type_name("DIR")->check(CLI::ExistingDirectory);
   verb->footer(

@@ -17,6 +17,7 @@ struct LabOptions {
   int replication = 2;     // 1..workers
   int slots = 2;           // units at a time, per worker, 1..64
   bool keep = false;       // leave everything running
+  std::string stop;        // not empty: stop the lab that was kept in this folder, nothing else
   std::string experiment;  // staged package; empty: robustness-sweep beside the program
 };
 

@@ -23,11 +23,7 @@ std::string Decimals(double value, int digits) {
 
 double PerSecond(double count, double seconds) { return seconds > 0 ? count / seconds : 0; }
 
-std::string StopCommand(const LabReport& report) {
-  std::string command = "kill";
-  for (int pid : report.processes) command += Cat(" ", pid);
-  return Cat(command, " && rm -r ", report.directory);
-}
+std::string StopCommand(const LabReport& report) { return Cat("auspex lab --stop ", report.directory); }
 
 }  // namespace
 

@@ -26,7 +26,6 @@ struct LabReport {
   double start_seconds = 0;    // until every worker was ready for work
   double work_seconds = 0;     // from the submission to the last agreement
   double receipt_seconds = 0;  // from then until the last receipt was verified
-  std::vector<int> processes;  // with --keep: what to stop
 };
 
 JsonValue ReportJson(const LabReport& report);

@@ -138,7 +138,7 @@ void Supervisor::CheckWhenReady() {
     if (needed && !slot.ready) return;
   }
   absl::Status status = options_.check();
-  if (absl::IsUnavailable(status)) return;  // a daemon died meanwhile: again when it serves again
+  if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) return;  // a daemon died meanwhile: again when it serves again
   checked_ = true;
   if (!status.ok()) {
     options_.report(std::string(status.message()));

@@ -14,6 +14,8 @@ namespace {
 constexpr int kSupervisorLockMs = 300;
 // Other commands hold the start lock for moments, a login for minutes.
 constexpr int kStartLockMs = 10'000;
+// Signals wait for the check of the enrolment.
+constexpr double kCheckSeconds = 2;
 
 struct DaemonOptions {
   std::optional<uint64_t> max_ticks;
@@ -65,7 +67,7 @@ int RunDaemon(Session& session, const DaemonOptions& options) {
   supervise.programs = *std::move(programs);
   supervise.check_after = {"keyd", "stated"};
   supervise.check = [&session] {
-    Clients clients(session.layout);
+    Clients clients(session.layout, kCheckSeconds);
     return CheckEnrolment(clients);
   };
   supervise.report = [&output](const std::string& event) {

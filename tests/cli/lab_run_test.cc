@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 
 #include "common/json/reader.h"
 #include "tests/cli/run_command.h"
@@ -74,8 +76,19 @@ TEST_F(LabRunTest, KeptLabGoesOnAndCanBeStopped) {
   const std::string home = *(*report->Find("workers")->as_array())[0].FindString("home");
   const Outcome status = RunProgram(BuiltProgram("auspex"), {"--home", home, "status"});
   EXPECT_THAT(status.out, HasSubstr("daemons:     running"));
-  EXPECT_EQ(RunProgram("/bin/sh", {"-c", *report->FindString("stop")}).code, 0);
+  const std::string directory = *report->FindString("directory");
+  EXPECT_EQ(*report->FindString("stop"), "auspex lab --stop " + directory);
+  EXPECT_EQ(Lab({"--stop", directory}).code, 0);
   ExpectNothingLeft();
+}
+
+TEST_F(LabRunTest, StopTouchesNothingElse) {
+  // A list that names this very process, in a folder that no process of a lab has.
+  std::filesystem::create_directory(folder_.path() + "/x");
+  std::ofstream(folder_.path() + "/x/processes") << getpid() << "\n1\n-1\n";
+  EXPECT_EQ(Lab({"--stop", folder_.path() + "/x"}).code, 0);
+  EXPECT_EQ(Lab({"--stop", folder_.path() + "/nothing"}).code, 1);
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
 }
 
 }  // namespace
