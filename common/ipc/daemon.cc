@@ -40,6 +40,19 @@ namespace {
 
 constexpr std::string_view kVersion = AUSPEX_VERSION;
 
+// A predecessor whose supervisor was killed may still be ending its unit; a second worker beside a living one is refused after this.
+constexpr int kInstancePatienceMs = 10'000;
+constexpr int kInstanceLookMs = 20;
+
+absl::StatusOr<UniqueFd> AwaitInstanceLock(const std::string& path) {
+  for (int waited = 0;; waited += kInstanceLookMs) {
+    absl::StatusOr<UniqueFd> lock = LockInstance(path);
+    if (lock.ok() || !absl::IsFailedPrecondition(lock.status()) || waited >= kInstancePatienceMs) return lock;
+    if (waited == 0) LogInfo("waiting_for_predecessor", {{"cause", std::string(lock.status().message())}});
+    ::poll(nullptr, 0, kInstanceLookMs);
+  }
+}
+
 // One datagram to the service manager, as sd_notify(3) describes; written here so that keyd needs no further library.
 void NotifyServiceManager(std::string_view message) {
   const char* path = std::getenv("NOTIFY_SOCKET");
@@ -130,7 +143,7 @@ absl::StatusOr<Daemon> Daemon::Init(std::string_view name, int argc, char** argv
   if (name != "netd") RETURN_IF_ERROR(MakePrivateDirectory(state->state_dir));
   if (layout.mode() != Layout::Mode::kSystem) {
     RETURN_IF_ERROR(MakePrivateDirectory(layout.RunDir(name)));
-    ASSIGN_OR_RETURN(state->lock, LockInstance(layout.RunDir(name) + "/lock"));
+    ASSIGN_OR_RETURN(state->lock, AwaitInstanceLock(layout.RunDir(name) + "/lock"));
   }
   ::signal(SIGPIPE, SIG_IGN);
   sigset_t stop_signals;
