@@ -50,7 +50,9 @@ void PollLoop::Run(std::stop_token stop) {
       // The coordinator routes by what the last heartbeat said; the poll comes after it.
       board_.Wait(stop, kBeatWait, [](const DemandBoard::View& now) { return now.beaten_epoch >= now.capability_epoch; });
       if (stop.stop_requested()) return;
-      tick = Poll(stop, view);
+      // The last poll of a bounded run has nothing to wait for: whoever asked for so many ticks wants them to end.
+      const bool is_last = ticks + 1 == options_.max_ticks;
+      tick = Poll(stop, view, is_last ? 0 : options_.long_poll_seconds);
       if (tick.kind == Kind::kCancelled) return;
     }
     if (++ticks == options_.max_ticks) return;
@@ -80,13 +82,14 @@ bool PollLoop::AwaitDemand(std::stop_token stop, DemandBoard::View& view) {
   return false;
 }
 
-PollLoop::Tick PollLoop::Poll(std::stop_token stop, const DemandBoard::View& view) {
+PollLoop::Tick PollLoop::Poll(std::stop_token stop, const DemandBoard::View& view, int wait) {
   keyd::v1::SignRequestRequest intent;
   intent.mutable_poll();
   absl::StatusOr<keyd::v1::SignedRequest> request = coordinator_.Sign(intent, stop);
   if (!request.ok()) return Fail(request.status(), stop);
 
-  const int wait = options_.long_poll_seconds;
+  // No waiting while a hold is in force (its end is told by the next answer) nor in a bounded run (its rounds are counted in intervals).
+  const int wait = held_ || options_.max_ticks != 0 ? 0 : options_.long_poll_seconds;
   HttpLimits limits{.stall_seconds = 10.0 + wait, .total_seconds = 60.0 + wait, .max_body_octets = kMaxPollAnswer};
   std::vector<std::pair<std::string, std::string>> headers;
   if (wait > 0) headers.emplace_back("Prefer", Cat("wait=", wait));
@@ -95,6 +98,7 @@ PollLoop::Tick PollLoop::Poll(std::stop_token stop, const DemandBoard::View& vie
   if (!response.ok()) return Fail(response.status(), stop);
 
   Tick tick = TakeAnswer(*response, stop, view);
+  if (tick.kind != Kind::kFailed) held_ = tick.kind == Kind::kHold;
   tick.seconds = SecondsSince(start);
   tick.waited = wait > 0 && WaitWasApplied(*response);
   if (response->status == 200) counters_.SetLongPolling(tick.waited);

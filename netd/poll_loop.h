@@ -43,7 +43,8 @@ class PollLoop {
   };
   // Waits for demand. False: this tick of a bounded run is over without a poll.
   bool AwaitDemand(std::stop_token stop, DemandBoard::View& view);
-  Tick Poll(std::stop_token stop, const DemandBoard::View& view);
+  // `wait`: how many seconds the coordinator is asked to hold the poll open; 0: not asked.
+  Tick Poll(std::stop_token stop, const DemandBoard::View& view, int wait);
   Tick TakeAnswer(const HttpResponse& response, std::stop_token stop, const DemandBoard::View& view);
   Tick TakeOffer(const stated::v1::OfferRequest& offer, std::stop_token stop, const DemandBoard::View& view);
   Tick Fail(const absl::Status& status, std::stop_token stop, uint32_t retry_after = 0);
@@ -56,6 +57,7 @@ class PollLoop {
   Counters& counters_;
   Backoff backoff_;
   std::string idle_code_;  // last one logged
+  bool held_ = false;      // the last answer was a hold
 };
 
 }  // namespace auspex

@@ -41,7 +41,8 @@ TEST_F(LabTest, FortyUnitsAreComputedByBothWorkersAndAgree) {
   EXPECT_EQ(progress["state"], "completed");
 
   std::map<std::string, int> by_worker;
-  for (const Json& unit : coordinator_->Results(experiment)["units"]) {
+  const Json results = coordinator_->Results(experiment);
+  for (const Json& unit : results["units"]) {
     std::set<std::string> of_unit;
     for (const Json& result : unit["results"]) {
       ++by_worker[result["worker_id"].get<std::string>()];
@@ -107,7 +108,8 @@ TEST_F(LabTest, ARealComputationGivesTheSameNumbersTwice) {
   ASSERT_TRUE(coordinator_->WaitCompleted(experiment, 3, 90)) << coordinator_->Progress(experiment);
   EXPECT_EQ(coordinator_->Progress(experiment)["agreed"], 3);
   std::set<std::string> payloads;
-  for (const Json& unit : coordinator_->Results(experiment)["units"]) {
+  const Json results = coordinator_->Results(experiment);
+  for (const Json& unit : results["units"]) {
     payloads.insert(unit["consensus_payload"].dump());
     EXPECT_EQ(unit["consensus_exit_code"], 0);
   }
