@@ -129,7 +129,7 @@ ProbeResult JudgeLook(std::string_view look, const std::map<std::string, std::st
           "the kernel must have CONFIG_SECCOMP_FILTER");
   j.Layer("no-nested-namespaces", j.Is("new_user_namespace", "refused"), kReinstall);
   j.Layer("read-only-files", j.Is("write_root", "refused") && j.Is("write_usr", "refused") && j.Is("write_etc", "refused") &&
-                                 j.Is("write_dev", "refused") && j.Is("write_unit", "possible"),
+                                 j.Is("write_dev", "refused") && j.Is("write_proc", "refused") && j.Is("write_unit", "possible"),
           kReinstall);
   j.Layer("closed-descriptors", j.Is("descriptors", "0 1 2"), kReinstall);
   j.Layer("cgroup-namespace", j.Apart("cgroup", outside), "the kernel must have cgroup namespaces", false);

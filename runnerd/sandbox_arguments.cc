@@ -64,7 +64,8 @@ void AddFiles(Line& line, const SandboxHost& host, const SandboxSpec& spec) {
     if (host.bind_ld_cache) line.Add({"--ro-bind", "/etc/ld.so.cache", "/etc/ld.so.cache"});
     if (host.bind_alternatives) line.Add({"--ro-bind", "/etc/alternatives", "/etc/alternatives"});
   }
-  line.Add({"--proc", "/proc", "--dev", "/dev"});
+  // Read-only: /proc/sys answers to the real user id, which a service under root would lend to tenants, and nothing a tenant needs is written there.
+  line.Add({"--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"});
   if (spec.shm_octets > 0) line.Add({"--size", Cat(spec.shm_octets), "--tmpfs", "/dev/shm"});
   line.Add({"--remount-ro", "/dev"});
   if (spec.unit_octets > 0) {

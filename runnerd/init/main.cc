@@ -3,7 +3,6 @@
 // tenant's. Static and small: it starts in a fraction of a millisecond and needs nothing of the host. See protocol.h.
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -21,14 +20,6 @@ namespace {
 
 using namespace auspex::unit_init;
 
-// When memory runs out the kernel is to take a tenant's process first, never the owner's.
-void BeFirstToDie() {
-  int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-  if (file < 0) return;
-  WriteText(file, "1000");
-  close(file);
-}
-
 bool ParseNumber(const char* text, uint64_t& number) {
   char* end = nullptr;
   errno = 0;
@@ -39,7 +30,6 @@ bool ParseNumber(const char* text, uint64_t& number) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  BeFirstToDie();
   // Nothing but 0, 1 and 2 goes further than this, whoever started us.
   if (close_range(3, ~0U, 0) != 0) return 2;
   const rlimit no_core{0, 0};

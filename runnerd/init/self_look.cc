@@ -128,6 +128,9 @@ int RunSelfLook() {
   TryFact("write_usr", CanCreate("/usr/auspex-look"));
   TryFact("write_etc", CanCreate("/etc/auspex-look"));
   TryFact("write_dev", CanCreate("/dev/auspex-look"));
+  int proc = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  TryFact("write_proc", proc >= 0);
+  if (proc >= 0) close(proc);
   TryFact("write_unit", CanCreate("/unit/auspex-look"));
   TryFact("socket_inet", CanOpenSocket(kInternetFamily, SOCK_STREAM));
   TryFact("socket_netlink", CanOpenSocket(AF_NETLINK, SOCK_RAW));
