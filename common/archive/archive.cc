@@ -15,7 +15,7 @@
 namespace auspex {
 namespace {
 
-constexpr size_t kMaxArchive = 1u << 30;   // what fits zlib's counters
+constexpr size_t kMaxArchive = 1u << 30;  // what fits zlib's counters
 
 using Reader = std::unique_ptr<archive, decltype(&archive_read_free)>;
 using Writer = std::unique_ptr<archive, decltype(&archive_write_free)>;
@@ -26,8 +26,8 @@ absl::Status Unsafe(std::string_view path, std::string_view why) {
 
 absl::Status NotAnArchive(archive* reader) {
   const char* why = archive_error_string(reader);
-  return absl::InvalidArgumentError(
-      Cat("package: not a whole gzip tar: ", Printable(why != nullptr ? why : "unknown error", 200)));
+  return absl::InvalidArgumentError(Cat("package: not a whole gzip tar: ",
+                                        Printable(why != nullptr ? why : "unknown error", 200)));
 }
 
 // Reads the member's content into `out`, which never grows over what the limits leave.
@@ -44,18 +44,21 @@ absl::Status ReadContent(archive* reader, std::string_view path, const ArchiveLi
           Cat("package: unpacks to more than ", limits.max_unpacked_octets, " octets"));
     }
     if (out.size() + static_cast<uint64_t>(n) > limits.max_member_octets) {
-      return absl::ResourceExhaustedError(Cat("package: member '", Printable(path, 200), "' is larger than ",
-                                              limits.max_member_octets, " octets"));
+      return absl::ResourceExhaustedError(Cat("package: member '", Printable(path, 200),
+                                              "' is larger than ", limits.max_member_octets,
+                                              " octets"));
     }
     out.append(buffer, static_cast<size_t>(n));
   }
 }
 
-// libarchive neither checks the gzip trailer (RFC 1952 section 2.3.1) nor reads past the end of the tar inside, so a cut-off
-// download could pass. This pass inflates everything, keeps nothing, and wants exactly one whole gzip member.
+// libarchive neither checks the gzip trailer (RFC 1952 section 2.3.1) nor reads past the end of the
+// tar inside, so a cut-off download could pass. This pass inflates everything, keeps nothing, and
+// wants exactly one whole gzip member.
 absl::Status CheckWholeGzip(std::string_view octets, const ArchiveLimits& limits) {
   z_stream stream{};
-  if (inflateInit2(&stream, 15 + 16) != Z_OK) return absl::InternalError("package: zlib: out of memory");
+  if (inflateInit2(&stream, 15 + 16) != Z_OK)
+    return absl::InternalError("package: zlib: out of memory");
   const std::unique_ptr<z_stream, decltype(&inflateEnd)> guard(&stream, &inflateEnd);
   // Headers and padding come on top of the contents.
   const uint64_t most = limits.max_unpacked_octets + 2048ull * limits.max_members + (1u << 20);
@@ -92,7 +95,8 @@ la_ssize_t AppendOctets(archive*, void* client, const void* data, size_t size) {
 
 absl::Status CheckMemberPath(std::string_view untrusted_path, const ArchiveLimits& limits) {
   if (untrusted_path.empty()) return Unsafe(untrusted_path, "has no name");
-  if (untrusted_path.size() > limits.max_path_octets) return Unsafe(untrusted_path, "has too long a name");
+  if (untrusted_path.size() > limits.max_path_octets)
+    return Unsafe(untrusted_path, "has too long a name");
   if (untrusted_path.front() == '/') return Unsafe(untrusted_path, "has an absolute path");
   for (const char c : untrusted_path) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f || c == '\\') {
@@ -115,7 +119,8 @@ absl::Status CheckMemberPath(std::string_view untrusted_path, const ArchiveLimit
 absl::StatusOr<std::vector<ArchiveMember>> ReadTarGz(std::string_view untrusted_archive,
                                                      const ArchiveLimits& limits) {
   if (untrusted_archive.size() > kMaxArchive) {
-    return absl::ResourceExhaustedError(Cat("package: the archive is larger than ", kMaxArchive, " octets"));
+    return absl::ResourceExhaustedError(
+        Cat("package: the archive is larger than ", kMaxArchive, " octets"));
   }
   RETURN_IF_ERROR(CheckWholeGzip(untrusted_archive, limits));
   Reader reader(archive_read_new(), &archive_read_free);
@@ -135,7 +140,8 @@ absl::StatusOr<std::vector<ArchiveMember>> ReadTarGz(std::string_view untrusted_
     if (code == ARCHIVE_EOF) break;
     if (code != ARCHIVE_OK) return NotAnArchive(reader.get());
     if (++members > limits.max_members) {
-      return absl::ResourceExhaustedError(Cat("package: more than ", limits.max_members, " members"));
+      return absl::ResourceExhaustedError(
+          Cat("package: more than ", limits.max_members, " members"));
     }
     const char* name = archive_entry_pathname(entry);
     std::string path = name != nullptr ? name : "";
@@ -152,7 +158,8 @@ absl::StatusOr<std::vector<ArchiveMember>> ReadTarGz(std::string_view untrusted_
     }
     RETURN_IF_ERROR(CheckMemberPath(path, limits));
     if (type == AE_IFDIR) continue;
-    ArchiveMember member{.path = std::move(path), .executable = (archive_entry_perm(entry) & 0100) != 0};
+    ArchiveMember member{.path = std::move(path),
+                         .executable = (archive_entry_perm(entry) & 0100) != 0};
     RETURN_IF_ERROR(ReadContent(reader.get(), member.path, limits, total, member.content));
     out.push_back(std::move(member));
   }
@@ -165,11 +172,14 @@ absl::StatusOr<std::string> WriteTarGz(const std::vector<ArchiveMember>& members
   if (!writer) return absl::InternalError("package: libarchive: out of memory");
   const auto failed = [&] {
     const char* why = archive_error_string(writer.get());
-    return absl::InternalError(Cat("package: cannot be written: ", why != nullptr ? why : "unknown error"));
+    return absl::InternalError(
+        Cat("package: cannot be written: ", why != nullptr ? why : "unknown error"));
   };
   if (archive_write_set_format_pax_restricted(writer.get()) != ARCHIVE_OK ||
       archive_write_add_filter_gzip(writer.get()) != ARCHIVE_OK ||
       archive_write_set_options(writer.get(), "gzip:!timestamp") != ARCHIVE_OK ||
+      // Without this libarchive pads the compressed octets to a tape block.
+      archive_write_set_bytes_in_last_block(writer.get(), 1) != ARCHIVE_OK ||
       archive_write_open(writer.get(), &out, nullptr, &AppendOctets, nullptr) != ARCHIVE_OK) {
     return failed();
   }

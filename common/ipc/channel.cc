@@ -11,7 +11,8 @@ std::shared_ptr<grpc::Channel> ConnectTo(const std::string& path) {
   grpc::ChannelArguments arguments;
   // The peers are on this machine and restart within milliseconds: retry at that pace.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20);
+  // How long one attempt may take, handshake included: a busy machine needs more than the pause between attempts.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
   arguments.SetMaxReceiveMessageSize(64 * 1024 * 1024);
   arguments.SetMaxSendMessageSize(64 * 1024 * 1024);
