@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <thread>
+#include <vector>
 
 #include "common/base/cat.h"
 #include "common/base/encoding.h"
@@ -24,6 +26,7 @@ namespace auspex::stated {
 namespace {
 
 constexpr int kExitRefused = 2;
+constexpr int kGraceMillis = 300;
 constexpr int kMaxMessageOctets = 4 * 1024 * 1024;
 
 absl::Status TakePrivilegesAway(const Daemon& daemon) {
@@ -85,13 +88,16 @@ absl::Status Run(Daemon& daemon) {
                    Serve(daemon, "owner", "cli", {&query, &policy}));
   daemon.NotifyReady();
   LogInfo("serving");
-  const int signal = daemon.WaitForStop();
-  LogInfo("stopping", {{"signal", signal}});
-  // Streams end by themselves once the hub has stopped; then the servers have nothing to wait for.
+  daemon.WaitForStop();
+  // Streams end by themselves once the hub has stopped. What the servers still wait for is clients
+  // that have not yet read that the connection ends, so they wait side by side and not long: a call
+  // that changes something takes a few milliseconds.
   hub->Stop();
-  net->Shutdown();
-  run->Shutdown();
-  owner->Shutdown();
+  std::thread stop_net([&] { net->Shutdown(kGraceMillis); });
+  std::thread stop_run([&] { run->Shutdown(kGraceMillis); });
+  owner->Shutdown(kGraceMillis);
+  stop_net.join();
+  stop_run.join();
   return absl::OkStatus();
 }
 
