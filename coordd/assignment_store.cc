@@ -8,8 +8,10 @@ namespace auspex::coordd {
 std::optional<AssignmentRow> FindAssignment(Database& db, const UnitId& unit, int64_t worker,
                                             const std::optional<std::string>& assignment_id) {
   Rows rows = db.Query(
-      "SELECT a.id, a.unit, a.experiment, a.worker, a.assignment_id, a.refused_at, a.result, r.result_id,"
-      " u.status FROM assignments a JOIN units u ON u.id = a.unit JOIN experiments e ON e.id = a.experiment"
+      "SELECT a.id, a.unit, a.experiment, a.worker, a.assignment_id, a.refused_at, a.result, "
+      "r.result_id,"
+      " u.status FROM assignments a JOIN units u ON u.id = a.unit JOIN experiments e ON e.id = "
+      "a.experiment"
       " LEFT JOIN results r ON r.id = a.result"
       " WHERE a.worker = ?1 AND u.unit_id = ?2 AND e.state NOT IN ('aborted', 'archived')"
       " AND (?3 IS NULL OR a.assignment_id = ?3)"
@@ -31,9 +33,10 @@ std::optional<AssignmentRow> FindAssignment(Database& db, const UnitId& unit, in
 
 void RefuseAssignment(Services& services, const AssignmentRow& assignment, std::string_view kind,
                       std::string_view reason, bool retryable, int64_t now) {
-  services.db.Run("UPDATE assignments SET refused_at = ?, refused_kind = ?, refused_reason = ?, retryable = ?"
-                  " WHERE id = ?",
-                  now, kind, reason, retryable, assignment.id);
+  services.db.Run(
+      "UPDATE assignments SET refused_at = ?, refused_kind = ?, refused_reason = ?, retryable = ?"
+      " WHERE id = ?",
+      now, kind, reason, retryable, assignment.id);
   // A row that was refused before holds no place.
   if (!assignment.refused_at) GivePlaceBack(services, assignment.unit);
 }

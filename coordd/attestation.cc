@@ -53,9 +53,9 @@ std::vector<AttestedUnit> LoadUnits(Database& db, const ExperimentRow& experimen
 
 // The statement of 11.2 with this predicate's type and subject.
 std::string Statement(const std::string& attestation_id, const std::string& body) {
-  const std::string subject = cbor::Map(
-      {{"name", cbor::Text(Cat("auspexai:result-set/", attestation_id))},
-       {"digest", cbor::Map({{"sha256", cbor::Text(Sha256HexOf(body))}})}});
+  const std::string subject =
+      cbor::Map({{"name", cbor::Text(Cat("auspexai:result-set/", attestation_id))},
+                 {"digest", cbor::Map({{"sha256", cbor::Text(Sha256HexOf(body))}})}});
   return cbor::Map({{"_type", cbor::Text("https://www.in-toto.io/Statement/v1")},
                     {"subject", cbor::Array({subject})},
                     {"predicateType", cbor::Text("https://auspexai.network/result-set/v1")},
@@ -106,9 +106,11 @@ void IssueAttestation(Services& services, const ExperimentRow& experiment, int64
       EncodeEnvelope(Statement(id, body), services.key.public_key_hex(),
                      [&](std::string_view message) { return services.key.Sign(message); });
   services.db.Run(
-      "INSERT OR REPLACE INTO attestations (experiment, attestation_id, merkle_root, unit_count, units,"
+      "INSERT OR REPLACE INTO attestations (experiment, attestation_id, merkle_root, unit_count, "
+      "units,"
       " envelope, issued_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-      experiment.id, id, root, static_cast<int64_t>(units.size()), WriteCanonical(view), Blob{envelope}, now);
+      experiment.id, id, root, static_cast<int64_t>(units.size()), WriteCanonical(view),
+      Blob{envelope}, now);
 }
 
 }  // namespace auspex::coordd

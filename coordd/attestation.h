@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The result-set attestation of coordinator 12.1, version 1: a Merkle root over every unit that has a consensus result and
-// a receipt, signed as a COSE_Sign1 statement. The odd node of a level is duplicated, as the format asks.
+// The result-set attestation of coordinator 12.1, version 1: a Merkle root over every unit that has
+// a consensus result and a receipt, signed as a COSE_Sign1 statement. The odd node of a level is
+// duplicated, as the format asks.
 #ifndef AUSPEX_COORDD_ATTESTATION_H_
 #define AUSPEX_COORDD_ATTESTATION_H_
 
@@ -18,7 +19,8 @@ struct AttestedUnit {
   std::string integrity_basis;
 };
 
-// Hex of the v1 root over `units`, which must be sorted by unit id. Without units: SHA-256 of the one octet 00.
+// Hex of the v1 root over `units`, which must be sorted by unit id. Without units: SHA-256 of the
+// one octet 00.
 std::string MerkleRootV1(const std::vector<AttestedUnit>& units);
 
 // Makes and stores the attestation of a completed experiment. Called inside a savepoint.

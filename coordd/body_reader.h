@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// BodyReader: takes the members of a JSON request body one by one, each with its rule, and gathers what does not fit into
-// the 422 list of coordinator section 1. Usage:
+// BodyReader: takes the members of a JSON request body one by one, each with its rule, and gathers
+// what does not fit into the 422 list of coordinator section 1. Usage:
 //
 //   BodyReader in(context);
 //   const auto kind = in.Text("kind", kRequired, 1, 64);
@@ -26,7 +26,8 @@ enum Need { kRequired, kOptional };
 
 class BodyReader {
  public:
-  // `body` is null when the request had none; `json_content_type` tells whether Content-Type named JSON.
+  // `body` is null when the request had none; `json_content_type` tells whether Content-Type named
+  // JSON.
   BodyReader(const JsonValue* body, bool json_content_type);
 
   // Text of `least` to `most` characters (code points). An optional member may be null.

@@ -34,8 +34,8 @@ std::optional<Caller> FindByKey(Database& db, const std::string& keyid) {
 }
 
 bool AccountSuspended(Database& db, const std::string& account_id) {
-  Rows rows = db.Query(
-      "SELECT 1 FROM accounts WHERE account_id = ? AND suspended_at IS NOT NULL", account_id);
+  Rows rows = db.Query("SELECT 1 FROM accounts WHERE account_id = ? AND suspended_at IS NOT NULL",
+                       account_id);
   return rows.Next();
 }
 
@@ -43,10 +43,14 @@ bool AccountSuspended(Database& db, const std::string& account_id) {
 
 std::string_view ClassWord(CallerClass kind) {
   switch (kind) {
-    case CallerClass::kAnonymous: return "anonymous";
-    case CallerClass::kWorker: return "worker";
-    case CallerClass::kResearcher: return "researcher";
-    case CallerClass::kMaintainer: break;
+    case CallerClass::kAnonymous:
+      return "anonymous";
+    case CallerClass::kWorker:
+      return "worker";
+    case CallerClass::kResearcher:
+      return "researcher";
+    case CallerClass::kMaintainer:
+      break;
   }
   return "maintainer";
 }
@@ -76,7 +80,8 @@ std::variant<Caller, Reply> Identify(Services& services, const Request& request,
   const auto& signature = std::get<VerifiedSignature>(verified);
   if (services.options.refuse_replays &&
       !services.replays.FirstUse(signature.signature_octets,
-                                 signature.created * 1'000'000 + kSignatureWindowMicros, now_micros)) {
+                                 signature.created * 1'000'000 + kSignatureWindowMicros,
+                                 now_micros)) {
     return Error(401, "invalid_signature", "this signature was used before");
   }
   if (caller->researcher() && caller->account_id && request.path() != "/api/v0/auth/whoami" &&

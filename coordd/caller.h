@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Who is calling (coordinator section 2): maintainer by bearer token, researcher or worker by request signature, or nobody.
+// Who is calling (coordinator section 2): maintainer by bearer token, researcher or worker by
+// request signature, or nobody.
 #ifndef AUSPEX_COORDD_CALLER_H_
 #define AUSPEX_COORDD_CALLER_H_
 
@@ -18,10 +19,10 @@ enum class CallerClass { kAnonymous, kWorker, kResearcher, kMaintainer };
 
 struct Caller {
   CallerClass kind = CallerClass::kAnonymous;
-  std::string worker_id;                     // kWorker
-  std::string tenant_id;                     // kResearcher
-  std::string pubkey;                        // kWorker, kResearcher: 64 lower-case hex digits
-  std::optional<std::string> account_id;     // kWorker, kResearcher: the linked account
+  std::string worker_id;                  // kWorker
+  std::string tenant_id;                  // kResearcher
+  std::string pubkey;                     // kWorker, kResearcher: 64 lower-case hex digits
+  std::optional<std::string> account_id;  // kWorker, kResearcher: the linked account
 
   bool maintainer() const { return kind == CallerClass::kMaintainer; }
   bool worker() const { return kind == CallerClass::kWorker; }
@@ -32,9 +33,11 @@ struct Caller {
 std::string_view ClassWord(CallerClass kind);
 
 // The caller, or the 401 or 403 to answer.
-std::variant<Caller, Reply> Identify(Services& services, const Request& request, int64_t now_micros);
+std::variant<Caller, Reply> Identify(Services& services, const Request& request,
+                                     int64_t now_micros);
 
-// 403 `worker_required`, `researcher_required` or `maintainer_required`, with the class in the details.
+// 403 `worker_required`, `researcher_required` or `maintainer_required`, with the class in the
+// details.
 Reply ClassRequired(CallerClass required, CallerClass actual);
 
 }  // namespace auspex::coordd

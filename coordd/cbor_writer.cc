@@ -42,7 +42,8 @@ std::string Array(const std::vector<std::string>& encoded_items) {
 }
 
 std::string Map(const std::map<std::string, std::string>& encoded_values) {
-  std::vector<std::pair<std::string, std::string>> items(encoded_values.begin(), encoded_values.end());
+  std::vector<std::pair<std::string, std::string>> items(encoded_values.begin(),
+                                                         encoded_values.end());
   std::stable_sort(items.begin(), items.end(), [](const auto& a, const auto& b) {
     return a.first.size() != b.first.size() ? a.first.size() < b.first.size() : a.first < b.first;
   });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// CborItem: composes canonical CBOR (RFC 7049 section 3.9: shortest heads, map keys by length and then by octets) for
-// the attestation statement. Values only grow; no reader. Pure, any thread.
+// CborItem: composes canonical CBOR (RFC 7049 section 3.9: shortest heads, map keys by length and
+// then by octets) for the attestation statement. Values only grow; no reader. Pure, any thread.
 #ifndef AUSPEX_COORDD_CBOR_WRITER_H_
 #define AUSPEX_COORDD_CBOR_WRITER_H_
 

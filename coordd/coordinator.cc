@@ -27,10 +27,12 @@ bool IsJsonContentType(const Request& request) {
   for (char& c : type) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
-  return type == "application/json" || (type.starts_with("application/") && type.ends_with("+json"));
+  return type == "application/json" ||
+         (type.starts_with("application/") && type.ends_with("+json"));
 }
 
-// What the route's access rule says about this caller; nullopt when it may pass. Class first, then identity (section 4).
+// What the route's access rule says about this caller; nullopt when it may pass. Class first, then
+// identity (section 4).
 std::optional<Reply> CheckAccess(const RouteMatch& match, const Caller& caller) {
   const bool is_self = caller.worker() && !match.path.empty() && caller.worker_id == match.path[0];
   switch (match.route->access) {
@@ -42,8 +44,9 @@ std::optional<Reply> CheckAccess(const RouteMatch& match, const Caller& caller) 
     case Access::kWorkerSelf:
       if (!caller.worker()) return ClassRequired(CallerClass::kWorker, caller.kind);
       if (!is_self) {
-        return Error(403, "worker_id_mismatch", "the path names another worker",
-                     {{"credential_worker_id", caller.worker_id}, {"url_worker_id", match.path[0]}});
+        return Error(
+            403, "worker_id_mismatch", "the path names another worker",
+            {{"credential_worker_id", caller.worker_id}, {"url_worker_id", match.path[0]}});
       }
       return std::nullopt;
     case Access::kWorkerSelfOrMaintainer:
@@ -66,7 +69,8 @@ std::optional<Reply> CheckAccess(const RouteMatch& match, const Caller& caller) 
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Open(Options options, const Clock& clock) {
+absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Open(Options options,
+                                                               const Clock& clock) {
   std::unique_ptr<Coordinator> out(new Coordinator(std::move(options)));
   const Options& opts = out->options_;
   ASSIGN_OR_RETURN(out->db_, Database::Open(Cat(opts.state_dir, "/coordinator.sqlite")));
@@ -89,10 +93,9 @@ size_t Coordinator::BodyLimit(const Request& headers_only) {
   if (headers_only.method != "POST") return kMaxBodyOctets;
   if (path == kLabSubmit) {
     const auto authorization = headers_only.Header("authorization");
-    const bool allowed =
-        authorization && authorization->starts_with("Bearer ") &&
-        services_->tokens.Accepts(std::string_view(*authorization).substr(7),
-                                  services_->clock.NowMicros());
+    const bool allowed = authorization && authorization->starts_with("Bearer ") &&
+                         services_->tokens.Accepts(std::string_view(*authorization).substr(7),
+                                                   services_->clock.NowMicros());
     return allowed ? kMaxLabBodyOctets : kMaxBodyOctets;
   }
   if (path == kPackages) {
@@ -112,7 +115,8 @@ Reply Coordinator::InSavepoint(const std::function<Reply()>& work) {
   try {
     reply = work();
   } catch (const std::exception& error) {
-    // Nothing below throws on purpose; memory can run out, and a handler must not take the others' batch with it.
+    // Nothing below throws on purpose; memory can run out, and a handler must not take the others'
+    // batch with it.
     LogError("handler_threw", {{"cause", error.what()}});
     reply = InternalError();
   }
@@ -158,8 +162,9 @@ Reply Coordinator::Dispatch(const Request& request) {
       }
       auto parsed = ReadJson(request.body, limits);
       if (!parsed.ok()) {
-        return ValidationRefusal({ValidationProblem("", Cat("JSON decode error: ", std::string(parsed.status().message())),
-                                                    "json_invalid")});
+        return ValidationRefusal({ValidationProblem(
+            "", Cat("JSON decode error: ", std::string(parsed.status().message())),
+            "json_invalid")});
       }
       body = *std::move(parsed);
     }
@@ -167,9 +172,10 @@ Reply Coordinator::Dispatch(const Request& request) {
   }
   auto caller = Identify(*services_, request, context.now);
   if (auto* refusal = std::get_if<Reply>(&caller)) {
-    // 5.1: an enrolment signed by the key that it enrols is let through when the switch is on; the handler verifies it.
-    const bool self_signed =
-        options_.signed_enrol && request.path() == "/api/v0/workers/enroll" && refusal->status == 401;
+    // 5.1: an enrolment signed by the key that it enrols is let through when the switch is on; the
+    // handler verifies it.
+    const bool self_signed = options_.signed_enrol && request.path() == "/api/v0/workers/enroll" &&
+                             refusal->status == 401;
     if (!self_signed) return std::move(*refusal);
   } else {
     context.caller = std::get<Caller>(std::move(caller));

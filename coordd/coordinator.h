@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Coordinator: the whole lab coordinator without a transport. Handle answers one request; its writes belong to an open batch
-// that Flush makes durable, so a reply may leave only after the next Flush returned OK (group commit). One thread at a time.
+// Coordinator: the whole lab coordinator without a transport. Handle answers one request; its
+// writes belong to an open batch that Flush makes durable, so a reply may leave only after the next
+// Flush returned OK (group commit). One thread at a time.
 //
 //   Reply reply = coordinator.Handle(request);
 //   if (!coordinator.Flush().ok()) reply = InternalError();
@@ -20,21 +21,26 @@ namespace auspex::coordd {
 
 class Coordinator {
  public:
-  // Opens (or makes) the store, token file and signing key in options.state_dir. `clock` must outlive the object.
+  // Opens (or makes) the store, token file and signing key in options.state_dir. `clock` must
+  // outlive the object.
   static absl::StatusOr<std::unique_ptr<Coordinator>> Open(Options options, const Clock& clock);
 
   // Answers one request. Never fails: what goes wrong inside is a 500 whose cause is logged.
   Reply Handle(const Request& request);
-  // Largest body that is read for a request with these headers; looks at the credentials where a route takes more than the
-  // ordinary cap, so that only those who may send a large body make us hold one.
+  // Largest body that is read for a request with these headers; looks at the credentials where a
+  // route takes more than the ordinary cap, so that only those who may send a large body make us
+  // hold one.
   size_t BodyLimit(const Request& headers_only);
-  // Makes everything that was answered since the last call durable. OK when there was nothing to do.
+  // Makes everything that was answered since the last call durable. OK when there was nothing to
+  // do.
   absl::Status Flush();
   // Frees places of silent workers (7.5); the number of places. Call about once a second.
   int64_t ExpireSilent();
 
   // Called whenever work may exist for a held poll.
-  void OnWorkChanged(std::function<void()> callback) { services_->work_changed = std::move(callback); }
+  void OnWorkChanged(std::function<void()> callback) {
+    services_->work_changed = std::move(callback);
+  }
   const Options& options() const { return options_; }
   const SigningKey& signing_key() const { return *key_; }
 

@@ -52,10 +52,10 @@ std::optional<std::string> Rows::MaybeText(int column) const {
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path) {
   sqlite3* handle = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &handle,
-                                   SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
-                                       SQLITE_OPEN_NOFOLLOW,
-                                   nullptr);
+  const int code = sqlite3_open_v2(
+      path.c_str(), &handle,
+      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW,
+      nullptr);
   if (code != SQLITE_OK) {
     const std::string why = handle != nullptr ? sqlite3_errmsg(handle) : sqlite3_errstr(code);
     sqlite3_close(handle);
@@ -117,7 +117,8 @@ Rows Database::Acquire(const char* sql) {
     return Rows(this, sql, statement);
   }
   sqlite3_stmt* statement = nullptr;
-  const int code = sqlite3_prepare_v3(handle_, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+  const int code =
+      sqlite3_prepare_v3(handle_, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
   if (code != SQLITE_OK) Check(code, sql);
   return Rows(this, sql, statement);
 }
@@ -161,7 +162,8 @@ absl::Status Database::ReleaseSavepoint() {
 
 void Database::RollbackSavepoint() {
   error_ = absl::OkStatus();
-  // An error that ended the whole transaction (a full disk may) leaves nothing to go back to; Commit then reports it.
+  // An error that ended the whole transaction (a full disk may) leaves nothing to go back to;
+  // Commit then reports it.
   if (sqlite3_get_autocommit(handle_) != 0) {
     error_ = absl::InternalError("store: the transaction was ended by an earlier error");
     return;

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Database: the coordinator's one SQLite file (WAL, synchronous=FULL), its statement cache and its transactions.
+// Database: the coordinator's one SQLite file (WAL, synchronous=FULL), its statement cache and its
+// transactions.
 //
-// Errors are sticky: the first failure of any statement is kept, later statements do nothing and give empty values, and
-// Commit or ReleaseSavepoint reports it. A handler therefore reads and writes without checking each step; its reply is
-// thrown away and its writes are rolled back when the sticky error is set. Nothing half-done can leave.
+// Errors are sticky: the first failure of any statement is kept, later statements do nothing and
+// give empty values, and Commit or ReleaseSavepoint reports it. A handler therefore reads and
+// writes without checking each step; its reply is thrown away and its writes are rolled back when
+// the sticky error is set. Nothing half-done can leave.
 //
-// A batch of requests shares one transaction (group commit): Begin, then per request Savepoint ... Release or Rollback,
-// then Commit; replies may leave only after Commit returned OK. One thread at a time.
+// A batch of requests shares one transaction (group commit): Begin, then per request Savepoint ...
+// Release or Rollback, then Commit; replies may leave only after Commit returned OK. One thread at
+// a time.
 #ifndef AUSPEX_COORDD_DATABASE_H_
 #define AUSPEX_COORDD_DATABASE_H_
 
@@ -29,7 +32,8 @@ namespace auspex::coordd {
 
 class Database;
 
-// A bound statement that is being stepped; gives its statement back to the cache on destruction. Must not outlive the Database.
+// A bound statement that is being stepped; gives its statement back to the cache on destruction.
+// Must not outlive the Database.
 class Rows {
  public:
   Rows(Rows&& other) noexcept;
@@ -67,8 +71,8 @@ class Database {
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
-  // `sql` must be a literal (the cache goes by its address). Arguments bind in order: integers, bool, text, Blob,
-  // validated text, optional of these, nullptr.
+  // `sql` must be a literal (the cache goes by its address). Arguments bind in order: integers,
+  // bool, text, Blob, validated text, optional of these, nullptr.
   template <typename... Args>
   Rows Query(const char* sql, const Args&... args) {
     Rows rows = Acquire(sql);
@@ -89,7 +93,8 @@ class Database {
   void Begin();
   absl::Status Commit();
   void Savepoint();
-  // OK, or the sticky error, after which the savepoint has been rolled back and the error forgotten.
+  // OK, or the sticky error, after which the savepoint has been rolled back and the error
+  // forgotten.
   absl::Status ReleaseSavepoint();
   void RollbackSavepoint();
   bool in_transaction() const { return in_transaction_; }
@@ -113,7 +118,9 @@ class Database {
   void Bind(sqlite3_stmt* s, int index, const std::string& value) {
     Bind(s, index, std::string_view(value));
   }
-  void Bind(sqlite3_stmt* s, int index, const char* value) { Bind(s, index, std::string_view(value)); }
+  void Bind(sqlite3_stmt* s, int index, const char* value) {
+    Bind(s, index, std::string_view(value));
+  }
   void Bind(sqlite3_stmt* statement, int index, Blob value);
   void Bind(sqlite3_stmt* statement, int index, std::nullptr_t);
   template <typename Kind>

@@ -32,9 +32,9 @@ ExperimentRow ReadRow(const Rows& rows) {
   return out;
 }
 
-#define AUSPEX_EXPERIMENT_COLUMNS                                                              \
-  "SELECT id, experiment_id, tenant_id, label, manifest_sha256, state, package_digest,"        \
-  " requirements, target, floor, max_units, max_concurrent, max_payload_octets,"               \
+#define AUSPEX_EXPERIMENT_COLUMNS                                                       \
+  "SELECT id, experiment_id, tenant_id, label, manifest_sha256, state, package_digest," \
+  " requirements, target, floor, max_units, max_concurrent, max_payload_octets,"        \
   " max_unit_seconds, created_at, finalized_at, completed_at FROM experiments"
 
 std::optional<ExperimentRow> First(Rows rows) {
@@ -61,15 +61,17 @@ std::vector<ExperimentRow> ListExperiments(Database& db) {
 
 #undef AUSPEX_EXPERIMENT_COLUMNS
 
-ExperimentRow InsertExperiment(Database& db, const NewExperiment& experiment, std::string_view state,
-                               int64_t now) {
+ExperimentRow InsertExperiment(Database& db, const NewExperiment& experiment,
+                               std::string_view state, int64_t now) {
   const std::string id = MakeExperimentId();
-  db.Run("INSERT INTO experiments (experiment_id, tenant_id, label, manifest_sha256, manifest, signature,"
-         " package_digest, state, requirements, target, floor, created_at)"
-         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-         id, experiment.tenant_id, experiment.label, experiment.manifest_sha256, experiment.manifest,
-         experiment.signature, experiment.package_digest, state,
-         WriteCanonical(experiment.requirements.ToJson()), experiment.target, experiment.floor, now);
+  db.Run(
+      "INSERT INTO experiments (experiment_id, tenant_id, label, manifest_sha256, manifest, "
+      "signature,"
+      " package_digest, state, requirements, target, floor, created_at)"
+      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      id, experiment.tenant_id, experiment.label, experiment.manifest_sha256, experiment.manifest,
+      experiment.signature, experiment.package_digest, state,
+      WriteCanonical(experiment.requirements.ToJson()), experiment.target, experiment.floor, now);
   return FindExperimentByKey(db, db.LastRowId()).value_or(ExperimentRow{});
 }
 
@@ -78,7 +80,8 @@ bool ManifestKnown(Database& db, const Sha256Hex& manifest_sha256) {
 }
 
 bool LabelKnown(Database& db, const std::string& tenant_id, const std::string& label) {
-  return db.Query("SELECT 1 FROM experiments WHERE tenant_id = ? AND label = ?", tenant_id, label).Next();
+  return db.Query("SELECT 1 FROM experiments WHERE tenant_id = ? AND label = ?", tenant_id, label)
+      .Next();
 }
 
 void SetExperimentState(Database& db, int64_t experiment, std::string_view state) {
@@ -87,12 +90,14 @@ void SetExperimentState(Database& db, int64_t experiment, std::string_view state
 
 void InsertUnit(Database& db, int64_t experiment, const UnitId& unit, std::string_view payload,
                 int64_t target, int64_t now) {
-  db.Run("INSERT INTO units (experiment, unit_id, payload, target, created_at) VALUES (?, ?, ?, ?, ?)",
-         experiment, unit, payload, target, now);
+  db.Run(
+      "INSERT INTO units (experiment, unit_id, payload, target, created_at) VALUES (?, ?, ?, ?, ?)",
+      experiment, unit, payload, target, now);
 }
 
 bool UnitKnown(Database& db, int64_t experiment, const UnitId& unit) {
-  return db.Query("SELECT 1 FROM units WHERE experiment = ? AND unit_id = ?", experiment, unit).Next();
+  return db.Query("SELECT 1 FROM units WHERE experiment = ? AND unit_id = ?", experiment, unit)
+      .Next();
 }
 
 int64_t CountUnits(Database& db, int64_t experiment) {
@@ -102,13 +107,15 @@ int64_t CountUnits(Database& db, int64_t experiment) {
 
 void EndExperiment(Database& db, int64_t experiment, std::string_view reason) {
   db.Run("UPDATE units SET status = 4 WHERE experiment = ? AND status < 2", experiment);
-  db.Run("UPDATE results SET outcome = 'experiment_terminal', outcome_reason = ? WHERE experiment = ?"
-         " AND outcome IS NULL AND id NOT IN (SELECT result FROM receipts WHERE experiment = ?)",
-         reason, experiment, experiment);
+  db.Run(
+      "UPDATE results SET outcome = 'experiment_terminal', outcome_reason = ? WHERE experiment = ?"
+      " AND outcome IS NULL AND id NOT IN (SELECT result FROM receipts WHERE experiment = ?)",
+      reason, experiment, experiment);
 }
 
 bool AllUnitsDone(Database& db, int64_t experiment) {
-  return !db.Query("SELECT 1 FROM units WHERE experiment = ? AND status < 2 LIMIT 1", experiment).Next();
+  return !db.Query("SELECT 1 FROM units WHERE experiment = ? AND status < 2 LIMIT 1", experiment)
+              .Next();
 }
 
 }  // namespace auspex::coordd

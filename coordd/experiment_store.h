@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Experiments and their units as the store holds them. Called inside a request's savepoint; errors are the database's
-// sticky error. Single-threaded.
+// Experiments and their units as the store holds them. Called inside a request's savepoint; errors
+// are the database's sticky error. Single-threaded.
 #ifndef AUSPEX_COORDD_EXPERIMENT_STORE_H_
 #define AUSPEX_COORDD_EXPERIMENT_STORE_H_
 
@@ -34,15 +34,16 @@ std::vector<ExperimentRow> ListExperiments(Database& db);
 struct NewExperiment {
   std::string tenant_id, label;
   Sha256Hex manifest_sha256;
-  std::string manifest;                          // canonical JSON
-  std::optional<std::string> signature;          // canonical JSON
-  std::optional<std::string> package_digest;     // executor.package_sha256
+  std::string manifest;                       // canonical JSON
+  std::optional<std::string> signature;       // canonical JSON
+  std::optional<std::string> package_digest;  // executor.package_sha256
   Requirements requirements;
   int64_t target = 1, floor = 1;
 };
-// Inserts it in `state` and returns the row. The caller has checked that manifest and label are new.
-ExperimentRow InsertExperiment(Database& db, const NewExperiment& experiment, std::string_view state,
-                               int64_t now);
+// Inserts it in `state` and returns the row. The caller has checked that manifest and label are
+// new.
+ExperimentRow InsertExperiment(Database& db, const NewExperiment& experiment,
+                               std::string_view state, int64_t now);
 // Whether the manifest, or the tenant's label, is taken.
 bool ManifestKnown(Database& db, const Sha256Hex& manifest_sha256);
 bool LabelKnown(Database& db, const std::string& tenant_id, const std::string& label);
@@ -54,7 +55,8 @@ void InsertUnit(Database& db, int64_t experiment, const UnitId& unit, std::strin
 bool UnitKnown(Database& db, int64_t experiment, const UnitId& unit);
 int64_t CountUnits(Database& db, int64_t experiment);
 
-// Cancels open units and marks results without a receipt as terminal with `reason` (section 10, last paragraph).
+// Cancels open units and marks results without a receipt as terminal with `reason` (section 10,
+// last paragraph).
 void EndExperiment(Database& db, int64_t experiment, std::string_view reason);
 // True when no unit is open any more.
 bool AllUnitsDone(Database& db, int64_t experiment);

@@ -18,9 +18,12 @@ JsonObject ExperimentView(const ExperimentRow& experiment) {
   if (experiment.finalized_at) out.emplace("finalized_at", ZuluTime(*experiment.finalized_at));
   if (experiment.completed_at) out.emplace("completed_at", ZuluTime(*experiment.completed_at));
   if (experiment.max_units) out.emplace("max_units", *experiment.max_units);
-  if (experiment.max_concurrent) out.emplace("max_concurrent_assignments", *experiment.max_concurrent);
-  if (experiment.max_payload_octets) out.emplace("max_payload_bytes", *experiment.max_payload_octets);
-  if (experiment.max_unit_seconds) out.emplace("max_unit_duration_seconds", *experiment.max_unit_seconds);
+  if (experiment.max_concurrent)
+    out.emplace("max_concurrent_assignments", *experiment.max_concurrent);
+  if (experiment.max_payload_octets)
+    out.emplace("max_payload_bytes", *experiment.max_payload_octets);
+  if (experiment.max_unit_seconds)
+    out.emplace("max_unit_duration_seconds", *experiment.max_unit_seconds);
   return out;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What the experiment handlers share: the view, and finding the path's experiment for a caller who may see it.
+// What the experiment handlers share: the view, and finding the path's experiment for a caller who
+// may see it.
 #ifndef AUSPEX_COORDD_EXPERIMENT_VIEWS_H_
 #define AUSPEX_COORDD_EXPERIMENT_VIEWS_H_
 

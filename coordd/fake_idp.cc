@@ -24,7 +24,8 @@ int HexDigit(char c) {
   return -1;
 }
 
-// The decoded field `name` of an application/x-www-form-urlencoded body; "" when absent or malformed.
+// The decoded field `name` of an application/x-www-form-urlencoded body; "" when absent or
+// malformed.
 std::string FormField(std::string_view body, std::string_view name) {
   while (!body.empty()) {
     const size_t end = std::min(body.find('&'), body.size());
@@ -73,7 +74,8 @@ Reply FakeIdp::Handle(const Request& request) {
 }
 
 Reply FakeIdp::Start(const Request& request, const std::string& scenario) {
-  if (FormField(request.body, "client_id").empty()) return FlowError("incorrect_client_credentials");
+  if (FormField(request.body, "client_id").empty())
+    return FlowError("incorrect_client_credentials");
   if (flows_.size() >= kMaxFlows) flows_.clear();
   const std::string device_code = MakeToken();
   flows_[device_code] = Flow{.scenario = scenario};

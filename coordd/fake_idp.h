@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// FakeIdp: a stand-in for the identity provider, for laboratories and tests only (--idp fake). It answers the two calls of
-// the device flow (RFC 8628, as GitHub speaks it) under /fake-idp/[scenario/]login/..., and knows whose access token
-// "good-<subject>" is. In memory, bounded. Not thread-safe.
+// FakeIdp: a stand-in for the identity provider, for laboratories and tests only (--idp fake). It
+// answers the two calls of the device flow (RFC 8628, as GitHub speaks it) under
+// /fake-idp/[scenario/]login/..., and knows whose access token "good-<subject>" is. In memory,
+// bounded. Not thread-safe.
 //
-// Scenarios: "good" (also without a scenario) gives the token at the first poll; "pending-then-good" after two
-// authorization_pending; "slow_down" after one slow_down; "denied" and "expired" never. The token is
-// "good-<scenario>-user".
+// Scenarios: "good" (also without a scenario) gives the token at the first poll;
+// "pending-then-good" after two authorization_pending; "slow_down" after one slow_down; "denied"
+// and "expired" never. The token is "good-<scenario>-user".
 #ifndef AUSPEX_COORDD_FAKE_IDP_H_
 #define AUSPEX_COORDD_FAKE_IDP_H_
 
@@ -34,7 +35,7 @@ class FakeIdp {
   Reply Start(const Request& request, const std::string& scenario);
   Reply Poll(const Request& request, const std::string& scenario);
   static constexpr size_t kMaxFlows = 10'000;
-  std::map<std::string, Flow> flows_;   // by device code
+  std::map<std::string, Flow> flows_;  // by device code
 };
 
 }  // namespace auspex::coordd

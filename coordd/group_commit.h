@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// GroupCommit: makes what several requests wrote durable with one commit. Everything that was handled since the last
-// commit waits for the next, which runs when the handlers that are ready now have run. One thread.
+// GroupCommit: makes what several requests wrote durable with one commit. Everything that was
+// handled since the last commit waits for the next, which runs when the handlers that are ready now
+// have run. One thread.
 #ifndef AUSPEX_COORDD_GROUP_COMMIT_H_
 #define AUSPEX_COORDD_GROUP_COMMIT_H_
 
-#include <utility>  // before asio, whose awaitable.hpp of 1.74 lacks it
+// clang-format off: the prelude comes first
+#include "coordd/asio_prelude.h"
+// clang-format on
 
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -21,7 +23,8 @@ namespace auspex::coordd {
 class GroupCommit {
  public:
   // Both must outlive the object.
-  GroupCommit(boost::asio::io_context& io, Coordinator& coordinator) : io_(io), coordinator_(coordinator) {}
+  GroupCommit(boost::asio::io_context& io, Coordinator& coordinator)
+      : io_(io), coordinator_(coordinator) {}
 
   // Resumes when everything handled before the call is durable; false when it could not be made so.
   boost::asio::awaitable<bool> Durable() {
@@ -41,7 +44,7 @@ class GroupCommit {
     explicit Batch(boost::asio::io_context& io) : finished(io) {
       finished.expires_at(std::chrono::steady_clock::time_point::max());
     }
-    boost::asio::steady_timer finished;   // cancelled when done
+    boost::asio::steady_timer finished;  // cancelled when done
     bool done = false, ok = false;
   };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Every handler of the coordinator, by the file that holds it. Each is called inside a savepoint of the store with its caller
-// already authenticated and admitted by the router; a refusal undoes its writes (http_message.h). Single-threaded.
+// Every handler of the coordinator, by the file that holds it. Each is called inside a savepoint of
+// the store with its caller already authenticated and admitted by the router; a refusal undoes its
+// writes (http_message.h). Single-threaded.
 #ifndef AUSPEX_COORDD_HANDLERS_H_
 #define AUSPEX_COORDD_HANDLERS_H_
 

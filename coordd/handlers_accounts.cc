@@ -35,7 +35,8 @@ Reply AttributionView(Services& services, const AccountId& account) {
 
 Reply SetSuspended(Services& services, const Context& context, std::optional<int64_t> since) {
   const auto account = context.PathId<AccountId>(0);
-  if (services.db.Run("UPDATE accounts SET suspended_at = ? WHERE account_id = ?", since, account) == 0) {
+  if (services.db.Run("UPDATE accounts SET suspended_at = ? WHERE account_id = ?", since,
+                      account) == 0) {
     return Error(404, "account_not_found", "no such account");
   }
   services.work_changed();
@@ -51,7 +52,8 @@ Reply HandleOauthExchange(Services& services, const Context& context) {
   if (idp && *idp != "github") in.Fail("idp", "Input should be 'github'", "enum");
   if (!in.ok()) return in.Refusal();
   if (services.options.rate_limits &&
-      !services.limiter.Allow("oauth " + context.request.remote_address, 30, kHourMicros, context.now)) {
+      !services.limiter.Allow("oauth " + context.request.remote_address, 30, kHourMicros,
+                              context.now)) {
     return RateLimited("30 per 1 hour");
   }
   if (!services.options.fake_idp) {
@@ -62,22 +64,25 @@ Reply HandleOauthExchange(Services& services, const Context& context) {
 
   std::string account_id;
   {
-    Rows rows = services.db.Query("SELECT account_id FROM accounts WHERE idp = ? AND subject = ?", *idp,
-                                  *subject);
+    Rows rows = services.db.Query("SELECT account_id FROM accounts WHERE idp = ? AND subject = ?",
+                                  *idp, *subject);
     if (rows.Next()) account_id = rows.Text(0);
   }
   const bool is_new = account_id.empty();
   if (is_new) {
     account_id = MakeId("acct-");
     services.db.Run(
-        "INSERT INTO accounts (account_id, idp, subject, display_name, created_at) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO accounts (account_id, idp, subject, display_name, created_at) VALUES (?, ?, "
+        "?, ?, ?)",
         account_id, *idp, *subject, *subject, context.now);
   }
   const std::string token = MakeToken();
   const int64_t expires = context.now + kBindingTokenMicros;
-  services.db.Run("DELETE FROM binding_tokens WHERE expires_at < ?", context.now - 24 * kHourMicros);
-  services.db.Run("INSERT INTO binding_tokens (token_sha256, account_id, expires_at) VALUES (?, ?, ?)",
-                  Sha256HexOf(token), account_id, expires);
+  services.db.Run("DELETE FROM binding_tokens WHERE expires_at < ?",
+                  context.now - 24 * kHourMicros);
+  services.db.Run(
+      "INSERT INTO binding_tokens (token_sha256, account_id, expires_at) VALUES (?, ?, ?)",
+      Sha256HexOf(token), account_id, expires);
   return Ok(JsonObject{{"account_id", account_id},
                        {"binding_token", token},
                        {"expires_at", ZuluTime(expires)},
@@ -104,7 +109,8 @@ Reply HandleUpgrade(Services& services, const Context& context) {
     consumed = !rows.IsNull(2);
     tier = rows.Int(3);
   }
-  if (expires_at <= context.now) return Error(400, "binding_token_expired", "the binding token expired");
+  if (expires_at <= context.now)
+    return Error(400, "binding_token_expired", "the binding token expired");
   if (consumed) return Error(409, "binding_token_consumed", "the binding token was used before");
   services.db.Run("UPDATE binding_tokens SET consumed_at = ? WHERE token_sha256 = ?", context.now,
                   Sha256HexOf(*token));
@@ -137,7 +143,8 @@ Reply HandlePutAttribution(Services& services, const Context& context) {
   in.Text("attribution_name", kOptional, 0, 256);
   if (!in.ok()) return in.Refusal();
   const auto account = context.PathId<AccountId>(0);
-  services.db.Run("UPDATE accounts SET public_attribution = ? WHERE account_id = ?", *is_public, account);
+  services.db.Run("UPDATE accounts SET public_attribution = ? WHERE account_id = ?", *is_public,
+                  account);
   return AttributionView(services, account);
 }
 

@@ -18,7 +18,8 @@ namespace {
 
 constexpr int kMaxWaitSeconds = 60;
 
-// The seconds of `Prefer: wait=N` (RFC 7240 section 4.3), at most kMaxWaitSeconds; nullopt without the preference.
+// The seconds of `Prefer: wait=N` (RFC 7240 section 4.3), at most kMaxWaitSeconds; nullopt without
+// the preference.
 std::optional<int> WaitPreference(const Request& request) {
   const std::string prefer = request.Header("prefer").value_or("");
   std::string_view rest = prefer;
@@ -49,10 +50,11 @@ std::optional<Reply> CheckHolds(const WorkerRow& worker) {
                    worker.quarantine_reason ? JsonValue(*worker.quarantine_reason) : JsonValue()}});
   }
   if (worker.paused_at) {
-    return Error(423, "worker_paused", "this worker is paused; it did nothing wrong",
-                 {{"paused_at", DetailTime(*worker.paused_at)},
-                  {"pause_reason", worker.pause_reason ? JsonValue(*worker.pause_reason) : JsonValue()},
-                  {"no_fault", true}});
+    return Error(
+        423, "worker_paused", "this worker is paused; it did nothing wrong",
+        {{"paused_at", DetailTime(*worker.paused_at)},
+         {"pause_reason", worker.pause_reason ? JsonValue(*worker.pause_reason) : JsonValue()},
+         {"no_fault", true}});
   }
   return std::nullopt;
 }
@@ -67,21 +69,22 @@ bool HoldsItself(const JsonValue& capabilities) {
 }
 
 Reply NoWork(const JsonValue& idle_reason) {
-  return OkText(Cat("{\"assignment_id\":null,\"assigned_at\":null,\"experiment_id\":null,"
-                    "\"work_unit\":null,\"idle_reason\":",
-                    WriteCanonical(idle_reason), "}"));
+  return OkText(
+      Cat("{\"assignment_id\":null,\"assigned_at\":null,\"experiment_id\":null,"
+          "\"work_unit\":null,\"idle_reason\":",
+          WriteCanonical(idle_reason), "}"));
 }
 
 // The payload is canonical JSON already and goes in as it is stored.
 Reply Work(const Offer& offer, int64_t now) {
-  return OkText(Cat(
-      "{\"assignment_id\":", CanonicalString(offer.assignment_id), ",\"assigned_at\":\"", ZuluTime(now),
-      "\",\"experiment_id\":", CanonicalString(offer.experiment_id),
-      ",\"work_unit\":{\"schema_version\":\"0.1\",\"unit_id\":", CanonicalString(offer.unit_id),
-      ",\"tenant_id\":", CanonicalString(offer.tenant_id), ",\"experiment_id\":",
-      CanonicalString(offer.label), ",\"manifest_sha256\":", CanonicalString(offer.manifest_sha256),
-      ",\"created_at\":\"", ZuluTime(offer.created_at), "\",\"payload\":", offer.payload,
-      "},\"idle_reason\":null}"));
+  return OkText(
+      Cat("{\"assignment_id\":", CanonicalString(offer.assignment_id), ",\"assigned_at\":\"",
+          ZuluTime(now), "\",\"experiment_id\":", CanonicalString(offer.experiment_id),
+          ",\"work_unit\":{\"schema_version\":\"0.1\",\"unit_id\":", CanonicalString(offer.unit_id),
+          ",\"tenant_id\":", CanonicalString(offer.tenant_id),
+          ",\"experiment_id\":", CanonicalString(offer.label),
+          ",\"manifest_sha256\":", CanonicalString(offer.manifest_sha256), ",\"created_at\":\"",
+          ZuluTime(offer.created_at), "\",\"payload\":", offer.payload, "},\"idle_reason\":null}"));
 }
 
 // One try; sets `idle` when the answer is "no work".
@@ -97,7 +100,8 @@ Reply PollOnce(Services& services, const WorkerId& worker_id, int64_t now, bool&
   const OfferChoice choice = ChooseOffer(services, *worker, reported, now);
   if (!choice.offer) return NoWork(choice.idle_reason);
   idle = false;
-  LogDebug("unit_offered", {{"worker", worker->worker_id}, {"assignment", choice.offer->assignment_id}});
+  LogDebug("unit_offered",
+           {{"worker", worker->worker_id}, {"assignment", choice.offer->assignment_id}});
   return Work(*choice.offer, now);
 }
 
@@ -130,12 +134,12 @@ Reply HandleRefuse(Services& services, const Context& context) {
   const auto assignment = FindAssignment(services.db, unit, worker->id, assignment_id);
   if (!assignment) return Error(404, "assignment_not_found", "no such assignment of this worker");
   if (assignment->result || assignment->refused_at) {
-    return Error(409, "assignment_already_resolved", "the assignment has a result or is refused",
-                 {{"assignment_id", assignment->assignment_id},
-                  {"has_result", assignment->result.has_value()},
-                  {"already_refused_at", assignment->refused_at
-                                             ? JsonValue(DetailTime(*assignment->refused_at))
-                                             : JsonValue()}});
+    return Error(
+        409, "assignment_already_resolved", "the assignment has a result or is refused",
+        {{"assignment_id", assignment->assignment_id},
+         {"has_result", assignment->result.has_value()},
+         {"already_refused_at",
+          assignment->refused_at ? JsonValue(DetailTime(*assignment->refused_at)) : JsonValue()}});
   }
   RefuseAssignment(services, *assignment, *kind, *reason, IsRetryable(*kind, *reason), context.now);
   LogInfo("unit_refused", {{"worker", worker->worker_id},

@@ -17,16 +17,19 @@
 namespace auspex::coordd {
 namespace {
 
-// Least replication of a tenant's work, by the tier of its account (6.3); a tenant without an account counts as tier 0.
+// Least replication of a tenant's work, by the tier of its account (6.3); a tenant without an
+// account counts as tier 0.
 int64_t TenantFloor(Database& db, const std::string& tenant_id) {
   Rows rows = db.Query(
-      "SELECT coalesce(a.tier, 0) FROM tenants t LEFT JOIN accounts a USING (account_id) WHERE t.tenant_id = ?",
+      "SELECT coalesce(a.tier, 0) FROM tenants t LEFT JOIN accounts a USING (account_id) WHERE "
+      "t.tenant_id = ?",
       tenant_id);
   const int64_t tier = rows.Next() ? rows.Int(0) : 0;
   return tier <= 0 ? 3 : tier == 1 ? 2 : 1;
 }
 
-// name=value&...: only plain characters, which is all that these parameters need. nullopt when malformed.
+// name=value&...: only plain characters, which is all that these parameters need. nullopt when
+// malformed.
 std::optional<std::map<std::string, std::string>> ReadQuery(std::string_view query) {
   std::map<std::string, std::string> out;
   while (!query.empty()) {
@@ -41,12 +44,13 @@ std::optional<std::map<std::string, std::string>> ReadQuery(std::string_view que
 }
 
 // An optional positive number of the query; a problem is added when it is none.
-std::optional<int64_t> QueryNumber(const std::map<std::string, std::string>& query, const std::string& name,
-                                   JsonArray& problems) {
+std::optional<int64_t> QueryNumber(const std::map<std::string, std::string>& query,
+                                   const std::string& name, JsonArray& problems) {
   const auto it = query.find(name);
   if (it == query.end()) return std::nullopt;
   int64_t number = 0;
-  const auto [end, error] = std::from_chars(it->second.data(), it->second.data() + it->second.size(), number);
+  const auto [end, error] =
+      std::from_chars(it->second.data(), it->second.data() + it->second.size(), number);
   if (error != std::errc() || end != it->second.data() + it->second.size() || number < 1) {
     problems.emplace_back(JsonObject{{"loc", JsonArray{JsonValue("query"), JsonValue(name)}},
                                      {"msg", "Input should be a positive integer"},
@@ -97,7 +101,8 @@ Reply HandleCreateExperiment(Services& services, const Context& context) {
   if (auto* refusal = std::get_if<Reply>(&prepared)) return std::move(*refusal);
   auto experiment = std::get<NewExperiment>(std::move(prepared));
   experiment.signature = WriteCanonical(*signature);
-  return Ok(ExperimentView(InsertExperiment(services.db, experiment, kSubmitted, context.now)), 201);
+  return Ok(ExperimentView(InsertExperiment(services.db, experiment, kSubmitted, context.now)),
+            201);
 }
 
 Reply HandleGetExperiment(Services& services, const Context& context) {
@@ -142,11 +147,13 @@ Reply HandleApprove(Services& services, const Context& context) {
   const int64_t new_target = target.value_or(experiment.target);
   const bool forced = text("force") == "true" && !text("reason").empty();
   if (new_target < TenantFloor(services.db, experiment.tenant_id) && target && !forced) {
-    return Error(409, "sub_floor_integrity_policy", "below the tenant's replication floor without force and reason");
+    return Error(409, "sub_floor_integrity_policy",
+                 "below the tenant's replication floor without force and reason");
   }
   const int64_t new_floor = std::clamp<int64_t>(floor.value_or(experiment.floor), 1, new_target);
   services.db.Run(
-      "UPDATE experiments SET target = ?, floor = ?, max_unit_seconds = coalesce(?, max_unit_seconds),"
+      "UPDATE experiments SET target = ?, floor = ?, max_unit_seconds = coalesce(?, "
+      "max_unit_seconds),"
       " max_units = coalesce(?, max_units), max_concurrent = coalesce(?, max_concurrent),"
       " max_payload_octets = coalesce(?, max_payload_octets) WHERE id = ?",
       new_target, new_floor, unit_seconds, max_units, concurrent, payload, experiment.id);
@@ -187,8 +194,8 @@ Reply HandleFinalize(Services& services, const Context& context) {
   if (experiment.state != kApproved && experiment.state != kPaused) {
     return Error(409, "finalize_not_applicable", Cat("the experiment is ", experiment.state));
   }
-  services.db.Run("UPDATE experiments SET finalized_at = coalesce(finalized_at, ?) WHERE id = ?", context.now,
-                  experiment.id);
+  services.db.Run("UPDATE experiments SET finalized_at = coalesce(finalized_at, ?) WHERE id = ?",
+                  context.now, experiment.id);
   MaybeCompleteExperiment(services, experiment.id, context.now);
   const auto after = FindExperimentByKey(services.db, experiment.id);
   return after ? Ok(ExperimentView(*after)) : InternalError();

@@ -56,8 +56,9 @@ Reply HandlePause(Services& services, const Context& context) {
   if (!in.ok()) return in.Refusal();
   auto target = Target(services, context, /*alive=*/true);
   if (auto* refusal = std::get_if<Reply>(&target)) return std::move(*refusal);
-  services.db.Run("UPDATE workers SET paused_at = coalesce(paused_at, ?), pause_reason = ? WHERE id = ?",
-                  context.now, *reason, std::get<WorkerRow>(target).id);
+  services.db.Run(
+      "UPDATE workers SET paused_at = coalesce(paused_at, ?), pause_reason = ? WHERE id = ?",
+      context.now, *reason, std::get<WorkerRow>(target).id);
   return Changed(services, context, "worker_paused");
 }
 

@@ -25,15 +25,18 @@ std::optional<Reply> TakePackage(Database& db, const std::optional<std::string>&
                                  const NewExperiment& experiment, int64_t now) {
   if (!base64) return std::nullopt;
   const auto archive = Base64Decode(*base64);
-  if (!archive) return Error(422, "invalid_base64", "package_tar_gz_b64 is not padded standard base64");
+  if (!archive)
+    return Error(422, "invalid_base64", "package_tar_gz_b64 is not padded standard base64");
   if (archive->size() > kMaxPackageOctets) {
-    return Error(413, "package_too_large", Cat("a package may have at most ", kMaxPackageOctets, " octets"));
+    return Error(413, "package_too_large",
+                 Cat("a package may have at most ", kMaxPackageOctets, " octets"));
   }
   const auto digest = DigestOfArchive(*archive);
   if (!digest.ok()) return PackageRefusal(digest.status());
   if (experiment.package_digest != digest->str()) {
-    return Error(422, "digest_mismatch", "executor.package_sha256 does not pin this package",
-                 {{"claimed", experiment.package_digest.value_or("")}, {"computed", digest->str()}});
+    return Error(
+        422, "digest_mismatch", "executor.package_sha256 does not pin this package",
+        {{"claimed", experiment.package_digest.value_or("")}, {"computed", digest->str()}});
   }
   StorePackage(db, *digest, *archive, now);
   return std::nullopt;
@@ -64,17 +67,21 @@ Reply HandleLabSubmit(Services& services, const Context& context) {
   auto names = ReadManifestNames(manifest);
   if (auto* refusal = std::get_if<Reply>(&names)) return std::move(*refusal);
   const auto& tenant = std::get<ManifestNames>(names).tenant;
-  auto prepared = PrepareExperiment(services.db, manifest, std::get<ManifestNames>(names),
-                                    SandboxLevelOf(&*level), *target, std::min<int64_t>(2, *target));
+  auto prepared =
+      PrepareExperiment(services.db, manifest, std::get<ManifestNames>(names),
+                        SandboxLevelOf(&*level), *target, std::min<int64_t>(2, *target));
   if (auto* refusal = std::get_if<Reply>(&prepared)) return std::move(*refusal);
   const auto& experiment = std::get<NewExperiment>(prepared);
-  if (auto refusal = TakePackage(services.db, package, experiment, context.now)) return *std::move(refusal);
-  services.db.Run("INSERT OR IGNORE INTO tenants (tenant_id, created_at) VALUES (?, ?)", tenant, context.now);
+  if (auto refusal = TakePackage(services.db, package, experiment, context.now))
+    return *std::move(refusal);
+  services.db.Run("INSERT OR IGNORE INTO tenants (tenant_id, created_at) VALUES (?, ?)", tenant,
+                  context.now);
   const ExperimentRow row = InsertExperiment(services.db, experiment, kApproved, context.now);
   std::set<std::string> seen;
   for (const JsonValue& unit : *units) {
     std::string unit_id;
-    if (auto refusal = AddUnit(services.db, row, unit, seen, context.now, &unit_id)) return *std::move(refusal);
+    if (auto refusal = AddUnit(services.db, row, unit, seen, context.now, &unit_id))
+      return *std::move(refusal);
   }
   if (finalize.value_or(false)) {
     services.db.Run("UPDATE experiments SET finalized_at = ? WHERE id = ?", context.now, row.id);
@@ -97,7 +104,8 @@ Reply HandleLabProgress(Services& services, const Context& context) {
   int64_t agreed = 0, disagreed = 0;
   {
     Rows rows = db.Query(
-        "SELECT status, count(*), coalesce(sum(agreed = 1), 0), coalesce(sum(agreed = 0), 0) FROM units"
+        "SELECT status, count(*), coalesce(sum(agreed = 1), 0), coalesce(sum(agreed = 0), 0) FROM "
+        "units"
         " WHERE experiment = ? GROUP BY status",
         experiment->id);
     while (rows.Next()) {
@@ -109,7 +117,8 @@ Reply HandleLabProgress(Services& services, const Context& context) {
   JsonObject refusals;
   {
     Rows rows = db.Query(
-        "SELECT refused_kind, count(*) FROM assignments WHERE experiment = ? AND refused_at IS NOT NULL"
+        "SELECT refused_kind, count(*) FROM assignments WHERE experiment = ? AND refused_at IS NOT "
+        "NULL"
         " GROUP BY refused_kind",
         experiment->id);
     while (rows.Next()) refusals.emplace(rows.Text(0), rows.Int(1));
@@ -118,9 +127,10 @@ Reply HandleLabProgress(Services& services, const Context& context) {
       Count(db.Query("SELECT count(*) FROM results WHERE experiment = ?", experiment->id));
   const int64_t receipts =
       Count(db.Query("SELECT count(*) FROM receipts WHERE experiment = ?", experiment->id));
-  const int64_t open = Count(db.Query(
-      "SELECT count(*) FROM assignments WHERE experiment = ? AND result IS NULL AND refused_at IS NULL",
-      experiment->id));
+  const int64_t open =
+      Count(db.Query("SELECT count(*) FROM assignments WHERE experiment = ? AND result IS NULL AND "
+                     "refused_at IS NULL",
+                     experiment->id));
   return Ok(JsonObject{{"experiment_id", experiment->experiment_id},
                        {"tenant_id", experiment->tenant_id},
                        {"label", experiment->label},
@@ -148,20 +158,24 @@ Reply HandleLabResults(Services& services, const Context& context) {
   std::vector<Unit> units;
   {
     Rows rows = db.Query(
-        "SELECT id, status, coalesce(consensus_result, 0), unit_id, payload, coalesce(agreed, 0) FROM units"
+        "SELECT id, status, coalesce(consensus_result, 0), unit_id, payload, coalesce(agreed, 0) "
+        "FROM units"
         " WHERE experiment = ? ORDER BY id",
         experiment->id);
     while (rows.Next()) {
-      units.push_back({rows.Int(0), rows.Int(1), rows.Int(2), rows.Text(3), rows.Text(4), rows.Int(5) != 0});
+      units.push_back(
+          {rows.Int(0), rows.Int(1), rows.Int(2), rows.Text(3), rows.Text(4), rows.Int(5) != 0});
     }
   }
   // Payloads are canonical JSON and go in as stored, so that every number keeps its form.
-  std::string out = Cat("{\"experiment_id\":", CanonicalString(experiment->experiment_id), ",\"units\":[");
+  std::string out =
+      Cat("{\"experiment_id\":", CanonicalString(experiment->experiment_id), ",\"units\":[");
   for (size_t i = 0; i < units.size(); ++i) {
     const Unit& unit = units[i];
     std::string consensus = "null", exit_code = "null", results;
     Rows rows = db.Query(
-        "SELECT r.id, r.result_id, w.worker_id, r.worker_pubkey, r.exit_code, r.semantic_hash, r.ran_under,"
+        "SELECT r.id, r.result_id, w.worker_id, r.worker_pubkey, r.exit_code, r.semantic_hash, "
+        "r.ran_under,"
         " r.completed_at, c.receipt_id, r.payload FROM results r JOIN workers w ON w.id = r.worker"
         " LEFT JOIN receipts c ON c.result = r.id WHERE r.unit = ? ORDER BY r.id",
         unit.key);
@@ -183,14 +197,17 @@ Reply HandleLabResults(Services& services, const Context& context) {
                                            {"completed_at", rows.Text(7)},
                                            {"receipt_id", nullable(8)}});
     }
-    out += Cat(i == 0 ? "" : ",", "{\"unit_id\":", CanonicalString(unit.unit_id), ",\"payload\":",
-               unit.payload, ",\"status\":\"", UnitStatusWord(unit.status), "\",\"agreed\":",
-               unit.agreed ? "true" : "false", ",\"consensus_payload\":", consensus,
-               ",\"consensus_exit_code\":", exit_code, ",\"results\":[", results, "]}");
+    out +=
+        Cat(i == 0 ? "" : ",", "{\"unit_id\":", CanonicalString(unit.unit_id),
+            ",\"payload\":", unit.payload, ",\"status\":\"", UnitStatusWord(unit.status),
+            "\",\"agreed\":", unit.agreed ? "true" : "false", ",\"consensus_payload\":", consensus,
+            ",\"consensus_exit_code\":", exit_code, ",\"results\":[", results, "]}");
   }
   return OkText(out + "]}");
 }
 
-Reply HandleLabAbort(Services& services, const Context& context) { return HandleAbort(services, context); }
+Reply HandleLabAbort(Services& services, const Context& context) {
+  return HandleAbort(services, context);
+}
 
 }  // namespace auspex::coordd

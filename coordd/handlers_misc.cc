@@ -21,9 +21,11 @@ Reply HandleHealthPublic(Services& services, const Context& context) {
 
 Reply HandleHealth(Services& services, const Context& context) {
   JsonObject out = HealthBasics(services, context);
-  out.emplace("workers", Count(services.db.Query("SELECT count(*) FROM workers WHERE retired_at IS NULL")));
-  out.emplace("experiments_approved",
-              Count(services.db.Query("SELECT count(*) FROM experiments WHERE state = 'approved'")));
+  out.emplace("workers",
+              Count(services.db.Query("SELECT count(*) FROM workers WHERE retired_at IS NULL")));
+  out.emplace(
+      "experiments_approved",
+      Count(services.db.Query("SELECT count(*) FROM experiments WHERE state = 'approved'")));
   return Ok(std::move(out));
 }
 

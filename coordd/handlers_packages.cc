@@ -20,14 +20,17 @@ Reply Gzip(std::string archive) {
   return reply;
 }
 
-Reply PackageNotFound() { return Error(404, "package_not_found", "no package for this manifest or digest"); }
+Reply PackageNotFound() {
+  return Error(404, "package_not_found", "no package for this manifest or digest");
+}
 
 }  // namespace
 
 Reply HandleUploadPackage(Services& services, const Context& context) {
   const Request& request = context.request;
   if (request.body.size() > kMaxPackageOctets) {
-    return Error(413, "package_too_large", Cat("a package may have at most ", kMaxPackageOctets, " octets"));
+    return Error(413, "package_too_large",
+                 Cat("a package may have at most ", kMaxPackageOctets, " octets"));
   }
   const std::string type = request.Header("content-type").value_or("");
   if (type != "application/gzip" && type != "application/x-gzip") {
@@ -51,8 +54,8 @@ Reply HandleUploadPackage(Services& services, const Context& context) {
 }
 
 Reply HandlePackageByDigest(Services& services, const Context& context) {
-  Rows rows =
-      services.db.Query("SELECT archive FROM packages WHERE digest = ?", context.PathId<Sha256Hex>(0));
+  Rows rows = services.db.Query("SELECT archive FROM packages WHERE digest = ?",
+                                context.PathId<Sha256Hex>(0));
   if (!rows.Next()) return PackageNotFound();
   return Gzip(rows.Text(0));
 }

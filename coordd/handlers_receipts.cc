@@ -46,7 +46,8 @@ Reply HandleCanonicalReceipt(Services& services, const Context& context) {
     if (rows.Next()) return ReceiptView(services, rows);
   }
   Rows rows = services.db.Query(
-      "SELECT outcome, outcome_reason FROM results WHERE result_id = ? AND worker = ?", result, worker);
+      "SELECT outcome, outcome_reason FROM results WHERE result_id = ? AND worker = ?", result,
+      worker);
   if (rows.Next() && !rows.IsNull(0)) {
     return Error(410, "receipt_will_not_issue", "no receipt will ever be issued for this result",
                  {{"outcome", rows.Text(0)}, {"reason", rows.Text(1)}, {"terminal", true}});
@@ -87,11 +88,13 @@ Reply HandleVerifyReceipt(Services& services, const Context& context) {
   const auto text = in.Text("receipt_cose_b64", kRequired, 0, kMaxEnvelopeCharacters);
   if (!in.ok()) return in.Refusal();
   if (services.options.rate_limits &&
-      !services.limiter.Allow("verify " + context.request.remote_address, 60, kMinuteMicros, context.now)) {
+      !services.limiter.Allow("verify " + context.request.remote_address, 60, kMinuteMicros,
+                              context.now)) {
     return RateLimited("60 per 1 minute");
   }
   const auto envelope = Base64Decode(*text);
-  if (!envelope) return Error(400, "invalid_base64", "receipt_cose_b64 is not padded standard base64");
+  if (!envelope)
+    return Error(400, "invalid_base64", "receipt_cose_b64 is not padded standard base64");
   const auto parsed = ParseReceipt(*envelope);
   JsonObject out{{"coordinator_mode", "dev"},
                  {"signature_valid", parsed.ok()},

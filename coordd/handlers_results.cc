@@ -27,8 +27,8 @@ bool SignatureFits(const std::string& pubkey_hex, std::string_view octets,
   return key && signature && Ed25519Verify(*key, octets, *signature);
 }
 
-// The digest under which the worker says it served `model`: the result's own statement from version 1 up, else the
-// heartbeat's.
+// The digest under which the worker says it served `model`: the result's own statement from version
+// 1 up, else the heartbeat's.
 std::optional<std::string> ServedDigest(const ResultBody& body, const WorkerRow& worker,
                                         const std::string& model) {
   if (body.schema_version >= 1 && body.has_served_weights) {
@@ -51,9 +51,10 @@ class Submission {
       : services_(services), context_(context), body_(std::move(body)) {}
 
   Reply Judge() {
-    for (const auto step : {&Submission::CheckHolds, &Submission::CheckNames, &Submission::CheckAssignment,
-                            &Submission::CheckSignature, &Submission::CheckContainment,
-                            &Submission::CheckWeights, &Submission::CheckRawText}) {
+    for (const auto step :
+         {&Submission::CheckHolds, &Submission::CheckNames, &Submission::CheckAssignment,
+          &Submission::CheckSignature, &Submission::CheckContainment, &Submission::CheckWeights,
+          &Submission::CheckRawText}) {
       if (auto refusal = (this->*step)()) return *std::move(refusal);
     }
     return Accept();
@@ -64,14 +65,16 @@ class Submission {
     worker_ = FindWorker(services_.db, context_.PathId<WorkerId>(0));
     if (!worker_) return Error(404, "worker_not_found", "no such worker");
     if (worker_->quarantined_at) {
-      return Error(423, "worker_quarantined", "this worker is quarantined",
-                   {{"quarantined_at", DetailTime(*worker_->quarantined_at)},
-                    {"quarantine_reason",
-                     worker_->quarantine_reason ? JsonValue(*worker_->quarantine_reason) : JsonValue()}});
+      return Error(
+          423, "worker_quarantined", "this worker is quarantined",
+          {{"quarantined_at", DetailTime(*worker_->quarantined_at)},
+           {"quarantine_reason",
+            worker_->quarantine_reason ? JsonValue(*worker_->quarantine_reason) : JsonValue()}});
     }
     if (worker_->account_id) {
       Rows rows = services_.db.Query(
-          "SELECT 1 FROM accounts WHERE account_id = ? AND suspended_at IS NOT NULL", worker_->account_id);
+          "SELECT 1 FROM accounts WHERE account_id = ? AND suspended_at IS NOT NULL",
+          worker_->account_id);
       if (rows.Next()) return Error(403, "account_suspended", "the worker's account is suspended");
     }
     return std::nullopt;
@@ -82,7 +85,8 @@ class Submission {
       return Error(422, "unit_id_mismatch", "body and path name different units");
     }
     if (body_.worker_pubkey != context_.caller.pubkey) {
-      return Error(403, "worker_pubkey_mismatch", "the body's key is not the one that signed the request");
+      return Error(403, "worker_pubkey_mismatch",
+                   "the body's key is not the one that signed the request");
     }
     return std::nullopt;
   }
@@ -90,7 +94,8 @@ class Submission {
   std::optional<Reply> CheckAssignment() {
     assignment_ =
         FindAssignment(services_.db, context_.PathId<UnitId>(1), worker_->id, body_.assignment_id);
-    if (!assignment_) return Error(404, "assignment_not_found", "no such assignment of this worker");
+    if (!assignment_)
+      return Error(404, "assignment_not_found", "no such assignment of this worker");
     if (assignment_->result) {
       return Error(409, "result_already_submitted", "this assignment has its result",
                    {{"assignment_id", assignment_->assignment_id},
@@ -118,13 +123,15 @@ class Submission {
                      Cat("containment_violation: a result ran under '", Printable(level, 64),
                          "' where 'strict' was required"));
     services_.work_changed();
-    return Burn(409, "containment_violation", "the result ran under weaker isolation than required");
+    return Burn(409, "containment_violation",
+                "the result ran under weaker isolation than required");
   }
 
   std::optional<Reply> CheckWeights() {
     for (const auto& [model, digest] : experiment_->requirements.pinned_weights) {
       if (ServedDigest(body_, *worker_, model) == digest) continue;
-      return Burn(409, "served_weights_mismatch", "a model was served from other weights than pinned");
+      return Burn(409, "served_weights_mismatch",
+                  "a model was served from other weights than pinned");
     }
     return std::nullopt;
   }
@@ -132,7 +139,8 @@ class Submission {
   std::optional<Reply> CheckRawText() {
     if (!experiment_->requirements.capture_raw || !body_.raw_response) return std::nullopt;
     const auto octets = CanonicalRawText(body_.unit_id, body_.worker_pubkey, *body_.raw_response);
-    if (octets.ok() && SignatureFits(body_.worker_pubkey, *octets, body_.raw_signature.value_or(""))) {
+    if (octets.ok() &&
+        SignatureFits(body_.worker_pubkey, *octets, body_.raw_signature.value_or(""))) {
       return std::nullopt;
     }
     return Burn(422, "raw_signature_invalid", "raw_signature does not verify");
@@ -154,9 +162,12 @@ class Submission {
     JsonObject weights;
     for (const auto& [model, digest] : body_.served_weights) weights.emplace(model, digest);
     services_.db.Run(
-        "INSERT INTO results (result_id, assignment, unit, experiment, worker, worker_pubkey, exit_code,"
-        " payload, completed_at, completed_micros, schema_version, ran_under, served_weights, signature,"
-        " canonical_sha256, semantic_hash, submitted_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO results (result_id, assignment, unit, experiment, worker, worker_pubkey, "
+        "exit_code,"
+        " payload, completed_at, completed_micros, schema_version, ran_under, served_weights, "
+        "signature,"
+        " canonical_sha256, semantic_hash, submitted_at) VALUES "
+        "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         result_id, assignment_->id, assignment_->unit, assignment_->experiment, worker_->id,
         body_.worker_pubkey, body_.exit_code, payload, body_.completed_at, body_.completed_micros,
         body_.schema_version, body_.ran_under, WriteCanonical(weights), body_.worker_signature,
@@ -164,9 +175,11 @@ class Submission {
     const int64_t result = services_.db.LastRowId();
     services_.db.Run("UPDATE assignments SET result = ? WHERE id = ?", result, assignment_->id);
     // A refused row held no place; with a result it does (a worker may refuse and still deliver).
-    services_.db.Run("UPDATE units SET completions = completions + 1, holding = holding + ? WHERE id = ?",
-                     assignment_->refused_at.has_value(), assignment_->unit);
-    const UnitProgress progress = SettleUnit(services_, *experiment_, assignment_->unit, result, context_.now);
+    services_.db.Run(
+        "UPDATE units SET completions = completions + 1, holding = holding + ? WHERE id = ?",
+        assignment_->refused_at.has_value(), assignment_->unit);
+    const UnitProgress progress =
+        SettleUnit(services_, *experiment_, assignment_->unit, result, context_.now);
     if (experiment_->max_concurrent) services_.work_changed();
     LogDebug("result_accepted", {{"worker", worker_->worker_id}, {"result", result_id}});
     return Ok(JsonObject{{"result_id", result_id},

@@ -42,19 +42,23 @@ Reply HandleCreateTenant(Services& services, const Context& context) {
   const auto description = in.Text("description", kOptional, 0, 4000);
   const auto account = in.Parsed<AccountId>("account_id", kOptional);
   if (!in.ok()) return in.Refusal();
-  if (services.db.Query("SELECT 1 FROM tenants WHERE tenant_id = ? OR pubkey = ?", *tenant, *pubkey).Next()) {
+  if (services.db.Query("SELECT 1 FROM tenants WHERE tenant_id = ? OR pubkey = ?", *tenant, *pubkey)
+          .Next()) {
     return Error(409, "duplicate_tenant", "the tenant id or its key is taken");
   }
-  if (account && !services.db.Query("SELECT 1 FROM accounts WHERE account_id = ?", *account).Next()) {
+  if (account &&
+      !services.db.Query("SELECT 1 FROM accounts WHERE account_id = ?", *account).Next()) {
     return Error(400, "unknown_account", "no such account");
   }
   services.db.Run(
-      "INSERT INTO tenants (tenant_id, pubkey, display_name, contact_email, contact_public, description,"
+      "INSERT INTO tenants (tenant_id, pubkey, display_name, contact_email, contact_public, "
+      "description,"
       " account_id, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
       *tenant, *pubkey, display_name, contact, contact_public.value_or(false), description, account,
       context.now);
   Rows rows = services.db.Query(
-      "SELECT tenant_id, pubkey, display_name, contact_email, contact_public, description, created_at"
+      "SELECT tenant_id, pubkey, display_name, contact_email, contact_public, description, "
+      "created_at"
       " FROM tenants WHERE tenant_id = ?",
       *tenant);
   if (!rows.Next()) return InternalError();
@@ -63,7 +67,8 @@ Reply HandleCreateTenant(Services& services, const Context& context) {
 
 Reply HandleGetTenant(Services& services, const Context& context) {
   Rows rows = services.db.Query(
-      "SELECT tenant_id, pubkey, display_name, contact_email, contact_public, description, created_at"
+      "SELECT tenant_id, pubkey, display_name, contact_email, contact_public, description, "
+      "created_at"
       " FROM tenants WHERE tenant_id = ?",
       context.PathId<TenantId>(0));
   if (!rows.Next()) return Error(404, "tenant_not_found", "no such tenant");
@@ -73,7 +78,8 @@ Reply HandleGetTenant(Services& services, const Context& context) {
 Reply HandleListTenants(Services& services, const Context& context) {
   JsonArray tenants;
   Rows rows = services.db.Query(
-      "SELECT tenant_id, pubkey, display_name, contact_email, contact_public, description, created_at"
+      "SELECT tenant_id, pubkey, display_name, contact_email, contact_public, description, "
+      "created_at"
       " FROM tenants ORDER BY tenant_id");
   while (rows.Next()) tenants.emplace_back(TenantView(rows, context.caller.maintainer()));
   return Ok(JsonObject{{"tenants", std::move(tenants)}});
@@ -89,7 +95,8 @@ Reply HandleCreateRelease(Services& services, const Context& context) {
   in.Array("fulfils_request_ids", kOptional);
   if (!in.ok()) return in.Refusal();
   const std::string on = channel.value_or("worker");
-  if (services.db.Query("SELECT 1 FROM releases WHERE channel = ? AND version = ?", on, *version).Next()) {
+  if (services.db.Query("SELECT 1 FROM releases WHERE channel = ? AND version = ?", on, *version)
+          .Next()) {
     return Error(409, "release_exists", "this release was announced already");
   }
   services.db.Run(

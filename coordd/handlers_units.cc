@@ -42,7 +42,8 @@ Reply HandleSubmitUnits(Services& services, const Context& context) {
   if (auto* refusal = std::get_if<Reply>(&found)) return std::move(*refusal);
   const auto& experiment = std::get<ExperimentRow>(found);
   if (experiment.state != kApproved && experiment.state != kPaused) {
-    return Error(409, "experiment_not_open_for_submissions", Cat("the experiment is ", experiment.state));
+    return Error(409, "experiment_not_open_for_submissions",
+                 Cat("the experiment is ", experiment.state));
   }
   if (experiment.finalized_at) {
     return Error(409, "submissions_finalized", "no more units are taken");
@@ -73,21 +74,23 @@ Reply HandleListUnits(Services& services, const Context& context) {
   std::string list;
   int64_t counts[5] = {};
   Rows rows = services.db.Query(
-      "SELECT unit_id, status, target, completions, created_at, payload FROM units WHERE experiment = ?"
+      "SELECT unit_id, status, target, completions, created_at, payload FROM units WHERE "
+      "experiment = ?"
       " ORDER BY id",
       experiment.id);
   while (rows.Next()) {
     ++counts[std::min<int64_t>(rows.Int(1), 4)];
-    list += Cat(list.empty() ? "" : ",", "{\"unit_id\":", CanonicalString(rows.Text(0)), ",\"status\":\"",
-                UnitStatusWord(rows.Int(1)), "\",\"replication_target\":", rows.Int(2),
-                ",\"completions_so_far\":", rows.Int(3), ",\"created_at\":\"", ZuluTime(rows.Int(4)),
-                "\",\"payload\":", rows.Text(5), "}");
+    list += Cat(list.empty() ? "" : ",", "{\"unit_id\":", CanonicalString(rows.Text(0)),
+                ",\"status\":\"", UnitStatusWord(rows.Int(1)),
+                "\",\"replication_target\":", rows.Int(2), ",\"completions_so_far\":", rows.Int(3),
+                ",\"created_at\":\"", ZuluTime(rows.Int(4)), "\",\"payload\":", rows.Text(5), "}");
   }
   JsonObject by_status;
   for (int64_t status = 0; status < 5; ++status) {
     if (counts[status] > 0) by_status.emplace(UnitStatusWord(status), counts[status]);
   }
-  return OkText(Cat("{\"work_units\":[", list, "],\"counts_by_status\":", WriteCanonical(by_status), "}"));
+  return OkText(
+      Cat("{\"work_units\":[", list, "],\"counts_by_status\":", WriteCanonical(by_status), "}"));
 }
 
 Reply HandleExperimentReceipts(Services& services, const Context& context) {
@@ -96,7 +99,8 @@ Reply HandleExperimentReceipts(Services& services, const Context& context) {
   const auto& experiment = std::get<ExperimentRow>(found);
   JsonArray receipts;
   Rows rows = services.db.Query(
-      "SELECT c.receipt_id, u.unit_id, w.pubkey, c.issued_at FROM receipts c JOIN units u ON u.id = c.unit"
+      "SELECT c.receipt_id, u.unit_id, w.pubkey, c.issued_at FROM receipts c JOIN units u ON u.id "
+      "= c.unit"
       " JOIN workers w ON w.id = c.worker WHERE c.experiment = ? ORDER BY c.id",
       experiment.id);
   while (rows.Next()) {
@@ -113,9 +117,11 @@ Reply HandleAttestation(Services& services, const Context& context) {
   if (auto* refusal = std::get_if<Reply>(&found)) return std::move(*refusal);
   const auto& experiment = std::get<ExperimentRow>(found);
   Rows rows = services.db.Query(
-      "SELECT attestation_id, merkle_root, unit_count, units, envelope FROM attestations WHERE experiment = ?",
+      "SELECT attestation_id, merkle_root, unit_count, units, envelope FROM attestations WHERE "
+      "experiment = ?",
       experiment.id);
-  if (!rows.Next()) return Error(404, "attestation_not_found", "the experiment has no attestation yet");
+  if (!rows.Next())
+    return Error(404, "attestation_not_found", "the experiment has no attestation yet");
   JsonObject out{{"attestation_id", rows.Text(0)},
                  {"experiment_id", experiment.experiment_id},
                  {"tenant_id", experiment.tenant_id},

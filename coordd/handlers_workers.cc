@@ -13,9 +13,11 @@ namespace {
 
 constexpr int64_t kHourMicros = 3'600'000'000;
 
-// Whether this enrolment carries a valid signature by the very key that it enrols (5.1, behind a switch).
+// Whether this enrolment carries a valid signature by the very key that it enrols (5.1, behind a
+// switch).
 bool SignedByItself(const Context& context, const PublicKeyHex& pubkey) {
-  if (!context.request.Header("signature-input") || !context.request.Header("signature")) return false;
+  if (!context.request.Header("signature-input") || !context.request.Header("signature"))
+    return false;
   const auto verified = VerifyRequest(context.request, context.now, [&](const std::string& keyid) {
     return keyid == pubkey.str();
   });
@@ -68,12 +70,14 @@ Reply HandleEnroll(Services& services, const Context& context) {
   const JsonObject* capabilities = in.Object("capabilities", kOptional);
   if (!in.ok()) return in.Refusal();
   if (services.options.rate_limits &&
-      !services.limiter.Allow("enroll " + context.request.remote_address, 10, kHourMicros, context.now)) {
+      !services.limiter.Allow("enroll " + context.request.remote_address, 10, kHourMicros,
+                              context.now)) {
     return RateLimited("10 per 1 hour");
   }
   const bool self_signed = services.options.signed_enrol && SignedByItself(context, *pubkey);
   if (services.options.signed_enrol && !self_signed && context.request.Header("signature-input")) {
-    return Error(401, "invalid_signature", "an enrolment must be unsigned or signed by the key it enrols");
+    return Error(401, "invalid_signature",
+                 "an enrolment must be unsigned or signed by the key it enrols");
   }
   const std::optional<WorkerRow> known = FindWorkerByKey(services.db, *pubkey);
   if (known && known->retired_at) {
@@ -116,7 +120,8 @@ Reply HandleHeartbeat(Services& services, const Context& context) {
   if (text && *text != worker->capabilities) services.work_changed();
   worker->last_heartbeat_at = context.now;
   JsonObject view = WorkerView(*worker, /*for_maintainer=*/false);
-  if (auto release = LatestRelease(services.db)) view.emplace("latest_release", *std::move(release));
+  if (auto release = LatestRelease(services.db))
+    view.emplace("latest_release", *std::move(release));
   return Ok(std::move(view));
 }
 

@@ -33,9 +33,10 @@ int64_t FreeSilentPlaces(Services& services, int64_t now) {
     while (rows.Next()) silent.push_back({rows.Int(0), rows.Int(1), rows.Text(2)});
   }
   for (const Silent& row : silent) {
-    services.db.Run("UPDATE assignments SET refused_at = ?, refused_kind = 'lease_expired', retryable = 1"
-                    " WHERE id = ?",
-                    now, row.assignment);
+    services.db.Run(
+        "UPDATE assignments SET refused_at = ?, refused_kind = 'lease_expired', retryable = 1"
+        " WHERE id = ?",
+        now, row.assignment);
     GivePlaceBack(services, row.unit);
     LogInfo("place_freed", {{"assignment", row.assignment_id}});
   }

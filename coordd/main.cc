@@ -65,7 +65,8 @@ absl::Status Serve(Flags flags) {
                       {"tls", flags.server.tls_certificate.empty() ? "no" : "yes"},
                       {"tokens", options.token_file},
                       {"signing_key", coordinator->signing_key().public_key_hex()}});
-  if (options.fake_idp) LogWarning("fake_idp", {{"meaning", "anyone can log in as anybody: laboratories only"}});
+  if (options.fake_idp)
+    LogWarning("fake_idp", {{"meaning", "anyone can log in as anybody: laboratories only"}});
   RETURN_IF_ERROR(server->Run());
   LogInfo("stopped");
   return absl::OkStatus();
@@ -80,9 +81,12 @@ int main(int argc, char** argv) {
   CLI::App app("auspex-coordd: the lab coordinator for Auspex workers");
   app.set_version_flag("--version", flags.coordinator.version);
   app.add_option("--state", flags.coordinator.state_dir, "state directory (made 0700)")->required();
-  app.add_option("--listen", flags.listen, "ADDRESS:PORT; port 0 takes any free one")->capture_default_str();
-  app.add_option("--port-file", flags.port_file, "file that gets the port once the coordinator is ready");
-  app.add_option("--maintainer-token-file", flags.coordinator.token_file, "default: STATE/tokens.json");
+  app.add_option("--listen", flags.listen, "ADDRESS:PORT; port 0 takes any free one")
+      ->capture_default_str();
+  app.add_option("--port-file", flags.port_file,
+                 "file that gets the port once the coordinator is ready");
+  app.add_option("--maintainer-token-file", flags.coordinator.token_file,
+                 "default: STATE/tokens.json");
   app.add_option("--lease-seconds", flags.coordinator.lease_seconds, "redelivery lease")
       ->check(CLI::Range(1, 86400))
       ->capture_default_str();
@@ -101,8 +105,10 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_flag("--signed-enrol", flags.coordinator.signed_enrol,
                "an enrolment signed by its own key returns an existing worker id");
-  app.add_flag("--refuse-replays", flags.coordinator.refuse_replays, "accept each request signature once");
-  app.add_flag("--allow-remote", flags.server.allow_remote, "listen on an address that is not loopback (with TLS)");
+  app.add_flag("--refuse-replays", flags.coordinator.refuse_replays,
+               "accept each request signature once");
+  app.add_flag("--allow-remote", flags.server.allow_remote,
+               "listen on an address that is not loopback (with TLS)");
   app.add_option("--tls-cert", flags.server.tls_certificate, "PEM certificate chain");
   app.add_option("--tls-key", flags.server.tls_key, "PEM private key");
   app.add_option("--client-seconds", flags.server.client_seconds, "patience with a slow client")

@@ -37,7 +37,8 @@ absl::StatusOr<MaintainerTokens> MaintainerTokens::Load(std::string path, int64_
     const JsonObject token{
         {"token", MakeToken()}, {"created_at", ZuluTime(now_micros)}, {"expires_at", nullptr}};
     RETURN_IF_ERROR(WriteFileAtomically(
-        out.path_, WriteCanonical(JsonObject{{"tokens", JsonArray{JsonValue(token)}}}) + "\n", 0600));
+        out.path_, WriteCanonical(JsonObject{{"tokens", JsonArray{JsonValue(token)}}}) + "\n",
+        0600));
     status = out.Read();
   }
   if (!status.ok()) return status;

@@ -14,16 +14,18 @@ namespace {
 bool BelowConcurrency(Database& db, const ExperimentRow& experiment) {
   if (!experiment.max_concurrent) return true;
   Rows rows = db.Query(
-      "SELECT count(*) FROM assignments WHERE experiment = ? AND result IS NULL AND refused_at IS NULL",
+      "SELECT count(*) FROM assignments WHERE experiment = ? AND result IS NULL AND refused_at IS "
+      "NULL",
       experiment.id);
   return rows.Next() && rows.Int(0) < *experiment.max_concurrent;
 }
 
 bool TenantSuspended(Database& db, const std::string& tenant_id) {
   return db
-      .Query("SELECT 1 FROM tenants t JOIN accounts a USING (account_id)"
-             " WHERE t.tenant_id = ? AND a.suspended_at IS NOT NULL",
-             tenant_id)
+      .Query(
+          "SELECT 1 FROM tenants t JOIN accounts a USING (account_id)"
+          " WHERE t.tenant_id = ? AND a.suspended_at IS NOT NULL",
+          tenant_id)
       .Next();
 }
 
@@ -49,7 +51,11 @@ Offer ReadOffer(Database& db, int64_t assignment) {
 class Chooser {
  public:
   Chooser(Services& services, const WorkerRow& worker, const JsonValue& capabilities, int64_t now)
-      : services_(services), db_(services.db), worker_(worker), capabilities_(capabilities), now_(now) {}
+      : services_(services),
+        db_(services.db),
+        worker_(worker),
+        capabilities_(capabilities),
+        now_(now) {}
 
   OfferChoice Choose() {
     OfferChoice out;
@@ -58,8 +64,8 @@ class Chooser {
     if (assignment) {
       out.offer = ReadOffer(db_, *assignment);
     } else {
-      out.idle_reason =
-          JsonObject{{"code", "no_pending_work"}, {"message", "no work is waiting that fits this worker"}};
+      out.idle_reason = JsonObject{{"code", "no_pending_work"},
+                                   {"message", "no work is waiting that fits this worker"}};
     }
     return out;
   }
@@ -81,8 +87,8 @@ class Chooser {
           " AND a.attempts < ? AND u.status < 2 AND e.state = 'approved' ORDER BY a.id",
           worker_.id, services_.options.max_offers);
       while (rows.Next()) {
-        candidates.push_back(
-            {rows.Int(0), rows.Int(1), rows.Int(2), rows.Int(3), rows.Int(4) != 0, rows.Int(5) != 0});
+        candidates.push_back({rows.Int(0), rows.Int(1), rows.Int(2), rows.Int(3), rows.Int(4) != 0,
+                              rows.Int(5) != 0});
       }
     }
     for (const Row& row : candidates) {
@@ -93,9 +99,10 @@ class Chooser {
       if (experiment == nullptr) continue;
       if (!row.refused && DownloadsNeededModel(experiment->requirements, capabilities_)) continue;
       if (row.refused && !BelowConcurrency(db_, *experiment)) continue;
-      db_.Run("UPDATE assignments SET assigned_at = ?, attempts = attempts + 1, refused_at = NULL,"
-              " refused_kind = NULL, refused_reason = NULL, retryable = 0 WHERE id = ?",
-              now_, row.assignment);
+      db_.Run(
+          "UPDATE assignments SET assigned_at = ?, attempts = attempts + 1, refused_at = NULL,"
+          " refused_kind = NULL, refused_reason = NULL, retryable = 0 WHERE id = ?",
+          now_, row.assignment);
       if (row.refused) db_.Run("UPDATE units SET holding = holding + 1 WHERE id = ?", row.unit);
       return row.assignment;
     }
@@ -107,7 +114,8 @@ class Chooser {
     std::vector<int64_t> experiments;
     {
       Rows rows = db_.Query(
-          "SELECT e.id FROM experiments e WHERE e.state = 'approved' AND EXISTS (SELECT 1 FROM units u"
+          "SELECT e.id FROM experiments e WHERE e.state = 'approved' AND EXISTS (SELECT 1 FROM "
+          "units u"
           " WHERE u.experiment = e.id AND u.status < 2 AND u.holding < u.target) ORDER BY e.id");
       while (rows.Next()) experiments.push_back(rows.Int(0));
     }
@@ -120,7 +128,8 @@ class Chooser {
   }
 
   std::optional<int64_t> FreshIn(const ExperimentRow& experiment) {
-    // Units up to the cursor are full or known to this worker. The walk moves the cursor over those that it meets here.
+    // Units up to the cursor are full or known to this worker. The walk moves the cursor over those
+    // that it meets here.
     int64_t cursor = services_.cursors.Get(worker_.id, experiment.id);
     std::optional<int64_t> unit;
     {
@@ -139,9 +148,10 @@ class Chooser {
     }
     services_.cursors.Set(worker_.id, experiment.id, cursor);
     if (!unit) return std::nullopt;
-    db_.Run("INSERT INTO assignments (assignment_id, unit, experiment, worker, assigned_at)"
-            " VALUES (?, ?, ?, ?, ?)",
-            MakeId("asg-"), *unit, experiment.id, worker_.id, now_);
+    db_.Run(
+        "INSERT INTO assignments (assignment_id, unit, experiment, worker, assigned_at)"
+        " VALUES (?, ?, ?, ?, ?)",
+        MakeId("asg-"), *unit, experiment.id, worker_.id, now_);
     const int64_t assignment = db_.LastRowId();
     db_.Run("UPDATE units SET holding = holding + 1, status = max(status, 1) WHERE id = ?", *unit);
     return assignment;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// PackageCache: the few archives that were last made for `GET /packages/by-manifest/...`, since a fleet asks for the same one
-// many times. Bounded by octets; the oldest goes first. Not thread-safe.
+// PackageCache: the few archives that were last made for `GET /packages/by-manifest/...`, since a
+// fleet asks for the same one many times. Bounded by octets; the oldest goes first. Not
+// thread-safe.
 #ifndef AUSPEX_COORDD_PACKAGE_CACHE_H_
 #define AUSPEX_COORDD_PACKAGE_CACHE_H_
 

@@ -30,8 +30,10 @@ Reply PackageRefusal(const absl::Status& status) {
 }
 
 bool StorePackage(Database& db, const Sha256Hex& digest, std::string_view archive, int64_t now) {
-  return db.Run("INSERT OR IGNORE INTO packages (digest, size_octets, stored_at, archive) VALUES (?, ?, ?, ?)",
-                digest, static_cast<int64_t>(archive.size()), now, Blob{archive}) > 0;
+  return db.Run(
+             "INSERT OR IGNORE INTO packages (digest, size_octets, stored_at, archive) VALUES (?, "
+             "?, ?, ?)",
+             digest, static_cast<int64_t>(archive.size()), now, Blob{archive}) > 0;
 }
 
 }  // namespace auspex::coordd

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Packages: checking an uploaded archive and keeping it under its digest (coordinator 13.2, 13.3). Single-threaded.
+// Packages: checking an uploaded archive and keeping it under its digest (coordinator 13.2, 13.3).
+// Single-threaded.
 #ifndef AUSPEX_COORDD_PACKAGE_STORE_H_
 #define AUSPEX_COORDD_PACKAGE_STORE_H_
 

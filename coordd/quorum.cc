@@ -31,9 +31,10 @@ double Median(std::vector<double> values) {
   return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
-// Inside: same exit code as the first result, and every declared feature within its bounds of the median.
-Verdict ReduceByTolerance(const Requirements& requirements, const std::vector<ReplicaResult>& results,
-                          int64_t floor) {
+// Inside: same exit code as the first result, and every declared feature within its bounds of the
+// median.
+Verdict ReduceByTolerance(const Requirements& requirements,
+                          const std::vector<ReplicaResult>& results, int64_t floor) {
   std::vector<JsonValue> payloads;
   for (const ReplicaResult& result : results) {
     auto payload = ReadJson(result.payload);
@@ -72,7 +73,8 @@ std::vector<ReplicaResult> LoadResults(Database& db, int64_t unit) {
   std::vector<ReplicaResult> out;
   std::set<std::string> keys;
   Rows rows = db.Query(
-      "SELECT id, worker, worker_pubkey, exit_code, payload, semantic_hash, canonical_sha256, completed_micros"
+      "SELECT id, worker, worker_pubkey, exit_code, payload, semantic_hash, canonical_sha256, "
+      "completed_micros"
       " FROM results WHERE unit = ? ORDER BY completed_micros, id",
       unit);
   while (rows.Next()) {
@@ -90,7 +92,8 @@ std::vector<ReplicaResult> LoadResults(Database& db, int64_t unit) {
 }
 
 void MarkTerminal(Database& db, int64_t result, std::string_view reason) {
-  db.Run("UPDATE results SET outcome = 'no_receipt', outcome_reason = ? WHERE id = ?", reason, result);
+  db.Run("UPDATE results SET outcome = 'no_receipt', outcome_reason = ? WHERE id = ?", reason,
+         result);
 }
 
 void CompleteUnit(Services& services, const ExperimentRow& experiment, int64_t unit, int64_t target,
@@ -100,8 +103,8 @@ void CompleteUnit(Services& services, const ExperimentRow& experiment, int64_t u
   const Verdict verdict = Reduce(experiment.requirements, results, experiment.floor);
   std::optional<int64_t> consensus;
   if (verdict.agreed) consensus = results[verdict.inside.front()].id;
-  db.Run("UPDATE units SET status = 2, agreed = ?, consensus_result = ? WHERE id = ?", verdict.agreed,
-         consensus, unit);
+  db.Run("UPDATE units SET status = 2, agreed = ?, consensus_result = ? WHERE id = ?",
+         verdict.agreed, consensus, unit);
   if (verdict.agreed) IssueReceipts(services, experiment, unit, target, results, verdict, now);
   const std::set<size_t> inside(verdict.inside.begin(), verdict.inside.end());
   for (size_t i = 0; i < results.size(); ++i) {
@@ -111,7 +114,8 @@ void CompleteUnit(Services& services, const ExperimentRow& experiment, int64_t u
 
 }  // namespace
 
-Verdict Reduce(const Requirements& requirements, const std::vector<ReplicaResult>& results, int64_t floor) {
+Verdict Reduce(const Requirements& requirements, const std::vector<ReplicaResult>& results,
+               int64_t floor) {
   Verdict verdict{.dissent = "quorum_disagreed"};
   if (results.empty()) return verdict;
   if (requirements.reducer == "builtin_within_cell_tolerance") {
@@ -127,8 +131,8 @@ Verdict Reduce(const Requirements& requirements, const std::vector<ReplicaResult
   return verdict;
 }
 
-UnitProgress SettleUnit(Services& services, const ExperimentRow& experiment, int64_t unit, int64_t result,
-                        int64_t now) {
+UnitProgress SettleUnit(Services& services, const ExperimentRow& experiment, int64_t unit,
+                        int64_t result, int64_t now) {
   Database& db = services.db;
   UnitProgress out;
   {
@@ -153,13 +157,16 @@ void MaybeCompleteExperiment(Services& services, int64_t experiment_key, int64_t
   {
     // The cheap questions first: this runs after every completed unit.
     Rows rows = db.Query(
-        "SELECT 1 FROM experiments e WHERE e.id = ? AND e.state = 'approved' AND (e.finalized_at IS NOT NULL"
-        " OR (e.max_units IS NOT NULL AND e.max_units <= (SELECT count(*) FROM units u WHERE u.experiment = e.id)))",
+        "SELECT 1 FROM experiments e WHERE e.id = ? AND e.state = 'approved' AND (e.finalized_at "
+        "IS NOT NULL"
+        " OR (e.max_units IS NOT NULL AND e.max_units <= (SELECT count(*) FROM units u WHERE "
+        "u.experiment = e.id)))",
         experiment_key);
     if (!rows.Next()) return;
   }
   if (!AllUnitsDone(db, experiment_key)) return;
-  db.Run("UPDATE experiments SET state = 'completed', completed_at = ? WHERE id = ?", now, experiment_key);
+  db.Run("UPDATE experiments SET state = 'completed', completed_at = ? WHERE id = ?", now,
+         experiment_key);
   const auto experiment = FindExperimentByKey(db, experiment_key);
   if (!experiment) return;
   IssueAttestation(services, *experiment, now);

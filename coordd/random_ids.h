@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Makes the coordinator's identifiers and tokens from the kernel's randomness (libsodium). Safe from any thread.
+// Makes the coordinator's identifiers and tokens from the kernel's randomness (libsodium). Safe
+// from any thread.
 #ifndef AUSPEX_COORDD_RANDOM_IDS_H_
 #define AUSPEX_COORDD_RANDOM_IDS_H_
 
@@ -8,7 +9,8 @@
 
 namespace auspex::coordd {
 
-// `prefix` + 12 URL-safe base64 characters (72 random bits): "wkr-", "asg-", "res-", "rcpt-", "acct-", "att-".
+// `prefix` + 12 URL-safe base64 characters (72 random bits): "wkr-", "asg-", "res-", "rcpt-",
+// "acct-", "att-".
 std::string MakeId(std::string_view prefix);
 // "exp-" + 8 characters.
 std::string MakeExperimentId();

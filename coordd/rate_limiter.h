@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// RateLimiter: counts calls per key in fixed windows, in memory (coordinator 14.6). Bounded: when it holds too many keys,
-// ended windows are dropped. Not thread-safe.
+// RateLimiter: counts calls per key in fixed windows, in memory (coordinator 14.6). Bounded: when
+// it holds too many keys, ended windows are dropped. Not thread-safe.
 #ifndef AUSPEX_COORDD_RATE_LIMITER_H_
 #define AUSPEX_COORDD_RATE_LIMITER_H_
 
@@ -12,7 +12,8 @@ namespace auspex::coordd {
 
 class RateLimiter {
  public:
-  // Whether one more call of `key` fits into `limit` calls per `window_micros`; counts it when it does.
+  // Whether one more call of `key` fits into `limit` calls per `window_micros`; counts it when it
+  // does.
   bool Allow(const std::string& key, int limit, int64_t window_micros, int64_t now_micros) {
     if (windows_.size() > kMaxKeys) {
       std::erase_if(windows_, [&](const auto& item) { return item.second.ends <= now_micros; });

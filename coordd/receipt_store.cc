@@ -42,8 +42,9 @@ Receipt::Anchor AnchorOf(const ReplicaResult& result) {
 
 }  // namespace
 
-void IssueReceipts(Services& services, const ExperimentRow& experiment, int64_t unit, int64_t target,
-                   const std::vector<ReplicaResult>& results, const Verdict& verdict, int64_t now) {
+void IssueReceipts(Services& services, const ExperimentRow& experiment, int64_t unit,
+                   int64_t target, const std::vector<ReplicaResult>& results,
+                   const Verdict& verdict, int64_t now) {
   Database& db = services.db;
   Receipt receipt;
   receipt.tenant_id = experiment.tenant_id;
@@ -70,13 +71,15 @@ void IssueReceipts(Services& services, const ExperimentRow& experiment, int64_t 
       receipt.window_start = receipt.window_end = ZuluTime(result.completed_micros);
     }
     const std::string id = MakeId("rcpt-");
-    const std::string envelope =
-        EncodeEnvelope(EncodeStatement(id, EncodeReceiptBody(receipt)), services.key.public_key_hex(),
-                       [&](std::string_view message) { return services.key.Sign(message); });
-    db.Run("INSERT INTO receipts (receipt_id, result, unit, experiment, worker, issued_at, envelope, view)"
-           " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-           id, result.id, unit, experiment.id, result.worker, now, Blob{envelope},
-           WriteCanonical(ViewOf(receipt)));
+    const std::string envelope = EncodeEnvelope(
+        EncodeStatement(id, EncodeReceiptBody(receipt)), services.key.public_key_hex(),
+        [&](std::string_view message) { return services.key.Sign(message); });
+    db.Run(
+        "INSERT INTO receipts (receipt_id, result, unit, experiment, worker, issued_at, envelope, "
+        "view)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        id, result.id, unit, experiment.id, result.worker, now, Blob{envelope},
+        WriteCanonical(ViewOf(receipt)));
   }
 }
 

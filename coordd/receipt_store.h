@@ -17,8 +17,9 @@ namespace auspex::coordd {
 inline constexpr std::string_view kNoRekor = "lab-mode-no-rekor";
 
 // One receipt for each result that the verdict has inside.
-void IssueReceipts(Services& services, const ExperimentRow& experiment, int64_t unit, int64_t target,
-                   const std::vector<ReplicaResult>& results, const Verdict& verdict, int64_t now);
+void IssueReceipts(Services& services, const ExperimentRow& experiment, int64_t unit,
+                   int64_t target, const std::vector<ReplicaResult>& results,
+                   const Verdict& verdict, int64_t now);
 
 }  // namespace auspex::coordd
 

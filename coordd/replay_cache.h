@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// ReplayCache: remembers verified signatures for as long as their window is open. Off by default, since the protocol lets a
-// signed request be repeated (coordinator 17, oddity 1). Not thread-safe.
+// ReplayCache: remembers verified signatures for as long as their window is open. Off by default,
+// since the protocol lets a signed request be repeated (coordinator 17, oddity 1). Not thread-safe.
 #ifndef AUSPEX_COORDD_REPLAY_CACHE_H_
 #define AUSPEX_COORDD_REPLAY_CACHE_H_
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The body shapes of coordinator section 1: success objects and the five shapes of refusals. Pure functions, any thread.
+// The body shapes of coordinator section 1: success objects and the five shapes of refusals. Pure
+// functions, any thread.
 #ifndef AUSPEX_COORDD_REPLY_H_
 #define AUSPEX_COORDD_REPLY_H_
 
@@ -25,7 +26,8 @@ Reply PlainDetail(int status, std::string_view text);
 // 422 {"detail":[{loc,msg,type}...]}; `problems` holds the elements.
 Reply ValidationRefusal(JsonArray problems);
 // One element of the list above. `member` may be empty: the body as a whole.
-JsonValue ValidationProblem(std::string_view member, std::string_view message, std::string_view type);
+JsonValue ValidationProblem(std::string_view member, std::string_view message,
+                            std::string_view type);
 // 413 {"error":"payload_too_large","max_bytes":N}.
 Reply TooLarge(size_t max_octets);
 // 429 {"error":"Rate limit exceeded: ..."}.

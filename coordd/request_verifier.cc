@@ -30,9 +30,11 @@ std::string Lower(std::string text) {
   return text;
 }
 
-// The base of 3.2; nullopt when a component is covered that the profile does not know or whose header is absent.
+// The base of 3.2; nullopt when a component is covered that the profile does not know or whose
+// header is absent.
 std::optional<std::string> BuildBase(const Request& request, const SignatureInput& input) {
-  // A conforming client never sends a query or an escape, for which decoded and raw path would differ.
+  // A conforming client never sends a query or an escape, for which decoded and raw path would
+  // differ.
   if (request.target.find_first_of("?%#") != std::string::npos) return std::nullopt;
   std::string base;
   for (const std::string& component : input.covered) {
@@ -75,7 +77,8 @@ std::variant<VerifiedSignature, Reply> VerifyRequest(
   if (!request.body.empty() && !input->Covers("content-digest")) {
     return Invalid("a request with a body must cover content-digest");
   }
-  // 7: a plain compare of the whole value, so that a list of digests or another spelling is refused.
+  // 7: a plain compare of the whole value, so that a list of digests or another spelling is
+  // refused.
   if (input->Covers("content-digest")) {
     const std::string digest = request.Header("content-digest").value_or("");
     if (!digest.empty() && digest != ContentDigestHeader(Sha256(request.body))) {

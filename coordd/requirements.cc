@@ -20,9 +20,10 @@ bool IsTrue(const JsonValue* value) {
 
 bool Contains(const JsonValue* array, std::string_view text) {
   if (array == nullptr || array->as_array() == nullptr) return false;
-  return std::any_of(array->as_array()->begin(), array->as_array()->end(), [&](const JsonValue& item) {
-    return item.as_string() != nullptr && *item.as_string() == text;
-  });
+  return std::any_of(array->as_array()->begin(), array->as_array()->end(),
+                     [&](const JsonValue& item) {
+                       return item.as_string() != nullptr && *item.as_string() == text;
+                     });
 }
 
 std::string TextOr(const JsonValue& object, std::string_view name, std::string_view fallback) {
@@ -35,7 +36,8 @@ double NumberOr(const JsonValue& object, std::string_view name, double fallback)
   return value != nullptr ? value->AsNumber().value_or(fallback) : fallback;
 }
 
-// The reducer's kind: a bare word or an object with a member `kind`; none or unknown means hash agreement (section 10).
+// The reducer's kind: a bare word or an object with a member `kind`; none or unknown means hash
+// agreement (section 10).
 std::string ReducerKind(const JsonValue& manifest) {
   const JsonValue* reducer = manifest.Find("reducer");
   if (reducer == nullptr) return std::string(kHash);
@@ -49,7 +51,8 @@ absl::Status ReadTolerances(const JsonValue& manifest, std::vector<Requirements:
   const JsonValue* list = reducer != nullptr ? reducer->Find("tolerance_features") : nullptr;
   if (list == nullptr || list->as_array() == nullptr || list->as_array()->empty() ||
       list->as_array()->size() > 256) {
-    return absl::InvalidArgumentError("tolerance_reducer_invalid: tolerance_features is missing or empty");
+    return absl::InvalidArgumentError(
+        "tolerance_reducer_invalid: tolerance_features is missing or empty");
   }
   for (const JsonValue& feature : *list->as_array()) {
     Requirements::Tolerance tolerance{.path = TextOr(feature, "path", ""),
@@ -57,7 +60,8 @@ absl::Status ReadTolerances(const JsonValue& manifest, std::vector<Requirements:
                                       .relative = NumberOr(feature, "rel_tol", 0)};
     if (tolerance.path.empty() || !(tolerance.absolute >= 0) || !(tolerance.relative >= 0) ||
         std::isinf(tolerance.absolute) || std::isinf(tolerance.relative)) {
-      return absl::InvalidArgumentError("tolerance_reducer_invalid: a feature has no path or a bad bound");
+      return absl::InvalidArgumentError(
+          "tolerance_reducer_invalid: a feature has no path or a bad bound");
     }
     out.push_back(std::move(tolerance));
   }
@@ -81,7 +85,7 @@ void ReadModels(const JsonValue& manifest, Requirements& out) {
 
 SandboxLevel SandboxLevelOf(const std::string* untrusted_word) {
   return untrusted_word != nullptr && *untrusted_word == "strict" ? SandboxLevel::kStrict
-                                                                   : SandboxLevel::kPermissive;
+                                                                  : SandboxLevel::kPermissive;
 }
 
 std::string_view SandboxWord(SandboxLevel level) {
@@ -94,21 +98,25 @@ absl::StatusOr<Requirements> DeriveRequirements(const JsonValue& manifest, Sandb
   out.sandbox = sandbox;
   out.requires_real_execution = IsTrue(manifest.Find("requires_real_execution"));
   ReadModels(manifest, out);
-  if (const JsonValue* capture = manifest.Find("capture")) out.capture_raw = IsTrue(capture->Find("raw"));
+  if (const JsonValue* capture = manifest.Find("capture"))
+    out.capture_raw = IsTrue(capture->Find("raw"));
   const std::string kind = ReducerKind(manifest);
   if (kind == "custom") {
-    return absl::InvalidArgumentError("custom_reducer_unsupported: custom reducers are not supported");
+    return absl::InvalidArgumentError(
+        "custom_reducer_unsupported: custom reducers are not supported");
   }
   if (kind == kTolerance || kind == kProcessOnly) out.reducer = kind;
   if (kind == kTolerance) RETURN_IF_ERROR(ReadTolerances(manifest, out.tolerances));
   if (const JsonValue* determinism = manifest.Find("inference_determinism")) {
     out.generation_policy = NumberOr(*determinism, "temperature", 0) > 0;
     if (out.generation_policy && determinism->Find("seed") == nullptr) {
-      return absl::InvalidArgumentError("sampling_requires_pinned_seed: temperature above 0 needs a seed");
+      return absl::InvalidArgumentError(
+          "sampling_requires_pinned_seed: temperature above 0 needs a seed");
     }
     if (out.generation_policy && out.reducer == kHash && target > 1) {
       return absl::InvalidArgumentError(
-          "sampling_incoherent_with_agreement_consensus: sampled text cannot agree octet for octet");
+          "sampling_incoherent_with_agreement_consensus: sampled text cannot agree octet for "
+          "octet");
     }
   }
   return out;
@@ -144,13 +152,15 @@ Requirements Requirements::FromJson(const JsonValue& json) {
   if (const JsonValue* list = json.Find("models"); list != nullptr && list->as_array() != nullptr) {
     for (const JsonValue& id : *list->as_array()) out.models.push_back(*id.as_string());
   }
-  if (const JsonValue* list = json.Find("pinned_weights"); list != nullptr && list->as_array() != nullptr) {
+  if (const JsonValue* list = json.Find("pinned_weights");
+      list != nullptr && list->as_array() != nullptr) {
     for (const JsonValue& pair : *list->as_array()) {
       out.pinned_weights.emplace_back(*pair.as_array()->at(0).as_string(),
                                       *pair.as_array()->at(1).as_string());
     }
   }
-  if (const JsonValue* list = json.Find("tolerances"); list != nullptr && list->as_array() != nullptr) {
+  if (const JsonValue* list = json.Find("tolerances");
+      list != nullptr && list->as_array() != nullptr) {
     for (const JsonValue& t : *list->as_array()) {
       out.tolerances.push_back(
           {TextOr(t, "path", ""), NumberOr(t, "abs_tol", 0), NumberOr(t, "rel_tol", 0)});
@@ -169,7 +179,8 @@ Fit CheckFit(const Requirements& requirements, const JsonValue& capabilities) {
   }
   if (requirements.models.empty() && !requirements.requires_real_execution) return Fit::kFits;
   if (TextOr(capabilities, "execute_tenant_code", "") != "provisioned") return Fit::kNoExecution;
-  // Memory is compared with a model's known size, which this coordinator never knows: it passes (7.4).
+  // Memory is compared with a model's known size, which this coordinator never knows: it passes
+  // (7.4).
   if (IsTrue(capabilities.Find("auto_acquire"))) return Fit::kFits;
   for (const std::string& id : requirements.models) {
     if (!Contains(capabilities.Find("models"), id)) return Fit::kModelMissing;

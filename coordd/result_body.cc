@@ -30,7 +30,8 @@ ResultBody ReadResultBody(BodyReader& in) {
   out.unit_id = in.Text("unit_id", kRequired, 1, 128).value_or("");
   out.worker_pubkey = in.Text("worker_pubkey", kRequired, 64, 64).value_or("");
   if (in.ok() && !IsLowerHexKey(out.worker_pubkey)) {
-    in.Fail("worker_pubkey", "String should match pattern '^[0-9a-f]{64}$'", "string_pattern_mismatch");
+    in.Fail("worker_pubkey", "String should match pattern '^[0-9a-f]{64}$'",
+            "string_pattern_mismatch");
   }
   const std::string completed = in.Text("completed_at", kRequired, 0, 64).value_or("");
   const auto time = ParseIsoTime(completed);

@@ -56,13 +56,14 @@ constexpr RouteEntry kRoutes[] = {
      HandlePauseExperiment},
     {"POST", "experiments/{experiment}/actions/resume", kNone, kResearcherOrMaintainer,
      HandleResumeExperiment},
-    {"POST", "experiments/{experiment}/actions/finalize-submissions", kNone, kResearcherOrMaintainer,
-     HandleFinalize},
+    {"POST", "experiments/{experiment}/actions/finalize-submissions", kNone,
+     kResearcherOrMaintainer, HandleFinalize},
     {"POST", "experiments/{experiment}/work-units", kJson, kResearcher, HandleSubmitUnits},
     {"GET", "experiments/{experiment}/work-units", kNone, kResearcherOrMaintainer, HandleListUnits},
     {"GET", "experiments/{experiment}/receipts", kNone, kResearcherOrMaintainer,
      HandleExperimentReceipts},
-    {"GET", "experiments/{experiment}/attestation", kNone, kResearcherOrMaintainer, HandleAttestation},
+    {"GET", "experiments/{experiment}/attestation", kNone, kResearcherOrMaintainer,
+     HandleAttestation},
     {"GET", "health/public", kNone, kAnyone, HandleHealthPublic},
     {"GET", "health", kNone, kAnyone, HandleHealth},
     {"GET", "auth/whoami", kNone, kAnyone, HandleWhoami},
@@ -83,7 +84,8 @@ std::string_view TakeSegment(std::string_view& path) {
   return segment;
 }
 
-// Whether `segment` is of the kind that `name` (with braces) asks for; Parse is what makes it safe to use.
+// Whether `segment` is of the kind that `name` (with braces) asks for; Parse is what makes it safe
+// to use.
 bool OfKind(std::string_view name, std::string_view segment) {
   if (name == "{worker}") return WorkerId::Parse(segment).ok();
   if (name == "{unit}") return UnitId::Parse(segment).ok();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// ScanCursors: remembers, per worker and experiment, up to which unit (by key) there is nothing new for that worker, so that
-// a poll does not walk again over units that the worker has already had. A hint only: losing it costs time, and it is
-// dropped whenever a place is given back, which is the one event that makes an earlier unit eligible. In memory.
-// Not thread-safe.
+// ScanCursors: remembers, per worker and experiment, up to which unit (by key) there is nothing new
+// for that worker, so that a poll does not walk again over units that the worker has already had. A
+// hint only: losing it costs time, and it is dropped whenever a place is given back, which is the
+// one event that makes an earlier unit eligible. In memory. Not thread-safe.
 #ifndef AUSPEX_COORDD_SCAN_CURSORS_H_
 #define AUSPEX_COORDD_SCAN_CURSORS_H_
 

@@ -4,9 +4,10 @@
 namespace auspex::coordd {
 namespace {
 
-// Times are Unix microseconds. Columns named *_id hold the text that goes over the wire; columns named after a table hold its
-// integer key. units.status: 0 pending, 1 in_progress, 2 completed, 3 failed, 4 cancelled (unit_state.h).
-// units.holding counts the unit's assignments that are not refused: the places that are taken (7.2).
+// Times are Unix microseconds. Columns named *_id hold the text that goes over the wire; columns
+// named after a table hold its integer key. units.status: 0 pending, 1 in_progress, 2 completed, 3
+// failed, 4 cancelled (unit_state.h). units.holding counts the unit's assignments that are not
+// refused: the places that are taken (7.2).
 constexpr std::string_view kFirst = R"sql(
 CREATE TABLE accounts (
   account_id TEXT PRIMARY KEY, idp TEXT NOT NULL, subject TEXT NOT NULL, display_name TEXT NOT NULL,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The store's schema as a list of migrations, applied in order, each in one transaction. PRAGMA user_version counts those
-// that were applied. A released step is never changed; a change is a new step.
+// The store's schema as a list of migrations, applied in order, each in one transaction. PRAGMA
+// user_version counts those that were applied. A released step is never changed; a change is a new
+// step.
 #ifndef AUSPEX_COORDD_SCHEMA_H_
 #define AUSPEX_COORDD_SCHEMA_H_
 

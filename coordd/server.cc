@@ -32,7 +32,8 @@ absl::Status CheckOptions(const ServerOptions& options, const net::ip::address& 
   }
   if (!tls) {
     return absl::InvalidArgumentError(
-        Cat("--listen ", options.address, ": plain http is served to loopback only; give --tls-cert and --tls-key"));
+        Cat("--listen ", options.address,
+            ": plain http is served to loopback only; give --tls-cert and --tls-key"));
   }
   return absl::OkStatus();
 }
@@ -42,14 +43,19 @@ absl::Status CheckOptions(const ServerOptions& options, const net::ip::address& 
 class Server::Impl {
  public:
   Impl(Coordinator& coordinator, ServerOptions options)
-      : coordinator_(coordinator), options_(std::move(options)), acceptor_(io_), tick_(io_),
-        signals_(io_, SIGTERM, SIGINT), commits_(io_, coordinator),
+      : coordinator_(coordinator),
+        options_(std::move(options)),
+        acceptor_(io_),
+        tick_(io_),
+        signals_(io_, SIGTERM, SIGINT),
+        commits_(io_, coordinator),
         shared_{coordinator, commits_, held_, options_.client_seconds, options_.idle_seconds} {}
 
   absl::Status Bind() {
     error_code error;
     const auto address = net::ip::make_address(options_.address, error);
-    if (error) return absl::InvalidArgumentError(Cat("--listen ", options_.address, ": not an IP address"));
+    if (error)
+      return absl::InvalidArgumentError(Cat("--listen ", options_.address, ": not an IP address"));
     if (absl::Status status = CheckOptions(options_, address); !status.ok()) return status;
     if (!options_.tls_certificate.empty()) {
       if (absl::Status status = LoadTls(); !status.ok()) return status;
@@ -100,7 +106,8 @@ class Server::Impl {
   net::awaitable<void> Accept() {
     for (;;) {
       error_code error;
-      tcp::socket socket = co_await acceptor_.async_accept(net::redirect_error(net::use_awaitable, error));
+      tcp::socket socket =
+          co_await acceptor_.async_accept(net::redirect_error(net::use_awaitable, error));
       if (error) {
         // Out of descriptors, most likely: let some connections end first.
         LogWarning("accept_failed", {{"cause", error.message()}});
@@ -115,11 +122,12 @@ class Server::Impl {
       socket.set_option(tcp::no_delay(true), error);
       ++connections_;
       const auto peer = socket.remote_endpoint(error);
-      net::co_spawn(io_, ServeOne(boost::beast::tcp_stream(std::move(socket)), peer.address().to_string()),
-                    [this](std::exception_ptr failure) {
-                      --connections_;
-                      if (failure) LogFailure(failure);
-                    });
+      net::co_spawn(
+          io_, ServeOne(boost::beast::tcp_stream(std::move(socket)), peer.address().to_string()),
+          [this](std::exception_ptr failure) {
+            --connections_;
+            if (failure) LogFailure(failure);
+          });
     }
   }
 
@@ -165,7 +173,8 @@ class Server::Impl {
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() = default;
 
-absl::StatusOr<std::unique_ptr<Server>> Server::Create(Coordinator& coordinator, ServerOptions options) {
+absl::StatusOr<std::unique_ptr<Server>> Server::Create(Coordinator& coordinator,
+                                                       ServerOptions options) {
   auto impl = std::make_unique<Impl>(coordinator, std::move(options));
   if (absl::Status status = impl->Bind(); !status.ok()) return status;
   return std::unique_ptr<Server>(new Server(std::move(impl)));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Services: what a handler works with besides its request, and Context: the request as the router prepared it. Both are
-// borrowed by handlers for the length of one call. The coordinator is single-threaded: everything here is used from the
-// thread that runs the server.
+// Services: what a handler works with besides its request, and Context: the request as the router
+// prepared it. Both are borrowed by handlers for the length of one call. The coordinator is
+// single-threaded: everything here is used from the thread that runs the server.
 #ifndef AUSPEX_COORDD_SERVICES_H_
 #define AUSPEX_COORDD_SERVICES_H_
 
@@ -39,7 +39,8 @@ struct Services {
   FakeIdp fake_idp;
   PackageCache packages;
   ScanCursors cursors;
-  // Tells held polls that work may exist, or that a hold changed. Set by the server; does nothing without one.
+  // Tells held polls that work may exist, or that a hold changed. Set by the server; does nothing
+  // without one.
   std::function<void()> work_changed = [] {};
 };
 
@@ -51,7 +52,7 @@ struct Context {
   bool json_content_type = false;
   // The variable segments of the path, in order, already of their kinds (router.h).
   std::vector<std::string> path;
-  int64_t now = 0;                         // Unix microseconds, one value for the whole request
+  int64_t now = 0;  // Unix microseconds, one value for the whole request
 
   // Segment `index` as its validated type; the router matched it against the same type.
   template <typename Id>

@@ -58,7 +58,8 @@ class Session {
  private:
   auto& lowest() { return beast::get_lowest_layer(stream_); }
   void Patience(size_t octets) {
-    lowest().expires_after(seconds(shared_.client_seconds) + seconds(octets / kSlowestOctetsPerSecond));
+    lowest().expires_after(seconds(shared_.client_seconds) +
+                           seconds(octets / kSlowestOctetsPerSecond));
   }
 
   // True when the connection stays open for another request.
@@ -75,10 +76,12 @@ class Session {
     parser.body_limit(UINT64_MAX);  // the real one is set below, when it is known who is asking
     Patience(0);
     co_await http::async_read_header(stream_, buffer_, parser, Into(error));
-    if (error == http::error::header_limit) co_return co_await Refuse(431, "Request Header Fields Too Large");
+    if (error == http::error::header_limit)
+      co_return co_await Refuse(431, "Request Header Fields Too Large");
     if (error == http::error::end_of_stream || error == beast::error::timeout) co_return false;
     if (error) {
-      if (error.category() != http::make_error_code(http::error::bad_method).category()) co_return false;
+      if (error.category() != http::make_error_code(http::error::bad_method).category())
+        co_return false;
       co_return co_await Refuse(400, "Bad Request");
     }
 
@@ -113,7 +116,7 @@ class Session {
     const bool durable = co_await shared_.commits.Durable();
     if (!durable) reply = InternalError();
     const bool sent = co_await Send(reply);
-    co_return sent && keep_alive_;
+    co_return sent&& keep_alive_;
   }
 
   // Replaces `reply` by the answer of a held poll; false when the client went away.
@@ -167,8 +170,8 @@ class Session {
     co_return false;
   }
 
-  // Reads a little on after a refusal: closing at once with octets unread would reset the connection, and the client might
-  // never see why.
+  // Reads a little on after a refusal: closing at once with octets unread would reset the
+  // connection, and the client might never see why.
   net::awaitable<void> Linger() {
     error_code error;
     if constexpr (!kTls) lowest().socket().shutdown(net::ip::tcp::socket::shutdown_send, error);
@@ -189,15 +192,16 @@ class Session {
 
 }  // namespace
 
-net::awaitable<void> ServePlain(beast::tcp_stream stream, SessionShared& shared, std::string remote) {
+net::awaitable<void> ServePlain(beast::tcp_stream stream, SessionShared& shared,
+                                std::string remote) {
   Session session(stream, shared, std::move(remote));
   co_await session.Run();
   error_code ignored;
   stream.socket().shutdown(net::ip::tcp::socket::shutdown_both, ignored);
 }
 
-net::awaitable<void> ServeTls(beast::tcp_stream stream, net::ssl::context& tls, SessionShared& shared,
-                              std::string remote) {
+net::awaitable<void> ServeTls(beast::tcp_stream stream, net::ssl::context& tls,
+                              SessionShared& shared, std::string remote) {
   beast::ssl_stream<beast::tcp_stream> secure(std::move(stream), tls);
   beast::get_lowest_layer(secure).expires_after(seconds(shared.client_seconds));
   error_code error;

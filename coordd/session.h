@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// One client connection as a coroutine: read a request within bounds, have it answered, send the reply once it is durable,
-// again while the client keeps the connection. One thread.
+// One client connection as a coroutine: read a request within bounds, have it answered, send the
+// reply once it is durable, again while the client keeps the connection. One thread.
 #ifndef AUSPEX_COORDD_SESSION_H_
 #define AUSPEX_COORDD_SESSION_H_
 
-#include <utility>  // before asio, whose awaitable.hpp of 1.74 lacks it
+// clang-format off: the prelude comes first
+#include "coordd/asio_prelude.h"
+// clang-format on
 
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <string>
@@ -26,10 +27,13 @@ struct SessionShared {
   int idle_seconds;
 };
 
-// Serves until the client leaves, breaks a bound or asks to close. Throws nothing that its spawner must handle.
-boost::asio::awaitable<void> ServePlain(boost::beast::tcp_stream stream, SessionShared& shared, std::string remote);
-boost::asio::awaitable<void> ServeTls(boost::beast::tcp_stream stream, boost::asio::ssl::context& tls,
-                                      SessionShared& shared, std::string remote);
+// Serves until the client leaves, breaks a bound or asks to close. Throws nothing that its spawner
+// must handle.
+boost::asio::awaitable<void> ServePlain(boost::beast::tcp_stream stream, SessionShared& shared,
+                                        std::string remote);
+boost::asio::awaitable<void> ServeTls(boost::beast::tcp_stream stream,
+                                      boost::asio::ssl::context& tls, SessionShared& shared,
+                                      std::string remote);
 
 }  // namespace auspex::coordd
 

@@ -56,7 +56,8 @@ absl::Status ReadComponents(std::string_view list, std::vector<std::string>& out
     if (end == std::string_view::npos) return Bad("a covered component is not closed");
     std::string name(list.substr(1, end - 1));
     if (name.empty()) return Bad("an empty covered component");
-    if (std::find(out.begin(), out.end(), name) != out.end()) return Bad("a component is covered twice");
+    if (std::find(out.begin(), out.end(), name) != out.end())
+      return Bad("a component is covered twice");
     out.push_back(std::move(name));
     list.remove_prefix(end + 1);
     if (!list.empty() && list.front() != ' ') return Bad("a covered component has parameters");
@@ -80,7 +81,8 @@ absl::Status ReadParams(std::string_view text, std::map<std::string, std::string
       value = value.substr(1, value.size() - 2);
     }
     // A comma, quote or parenthesis here is a second signature in the same header.
-    if (value.find_first_of("\",()") != std::string_view::npos) return Bad("more than one signature");
+    if (value.find_first_of("\",()") != std::string_view::npos)
+      return Bad("more than one signature");
     if (!out.emplace(Lower(Trim(param.substr(0, equals))), value).second) {
       return Bad("a parameter is given twice");
     }

@@ -26,7 +26,8 @@ absl::StatusOr<std::string> MakePem() {
   sodium_memzero(seed, sizeof seed);
   BioPtr bio(BIO_new(BIO_s_mem()), &BIO_free);
   if (!key || !bio ||
-      PEM_write_bio_PKCS8PrivateKey(bio.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) != 1) {
+      PEM_write_bio_PKCS8PrivateKey(bio.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) !=
+          1) {
     return absl::InternalError("signing key: cannot be encoded");
   }
   char* data = nullptr;
@@ -55,8 +56,10 @@ absl::StatusOr<SigningKey> SigningKey::LoadOrCreate(const std::string& path) {
   sodium_memzero(pem->data(), pem->size());
   unsigned char seed[crypto_sign_SEEDBYTES];
   size_t length = sizeof seed;
-  if (!key || EVP_PKEY_get_raw_private_key(key.get(), seed, &length) != 1 || length != sizeof seed) {
-    return absl::InvalidArgumentError(Cat("signing key ", path, ": not an Ed25519 key in PKCS#8 PEM"));
+  if (!key || EVP_PKEY_get_raw_private_key(key.get(), seed, &length) != 1 ||
+      length != sizeof seed) {
+    return absl::InvalidArgumentError(
+        Cat("signing key ", path, ": not an Ed25519 key in PKCS#8 PEM"));
   }
   auto secret = std::make_shared<Secret>();
   unsigned char public_key[crypto_sign_PUBLICKEYBYTES];

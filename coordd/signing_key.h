@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// SigningKey: the coordinator's one long-lived Ed25519 key, which signs receipts and attestations (coordinator section 11).
-// It lives as PKCS#8 PEM of mode 0600 in the state directory and is made at the first start. The secret never leaves this
-// class. Safe from any thread once made.
+// SigningKey: the coordinator's one long-lived Ed25519 key, which signs receipts and attestations
+// (coordinator section 11). It lives as PKCS#8 PEM of mode 0600 in the state directory and is made
+// at the first start. The secret never leaves this class. Safe from any thread once made.
 #ifndef AUSPEX_COORDD_SIGNING_KEY_H_
 #define AUSPEX_COORDD_SIGNING_KEY_H_
 

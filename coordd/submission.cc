@@ -27,8 +27,9 @@ int64_t ReplicationFactor(const JsonValue& manifest) {
 }
 
 std::variant<NewExperiment, Reply> PrepareExperiment(Database& db, const JsonValue& manifest,
-                                                     const ManifestNames& names, SandboxLevel sandbox,
-                                                     int64_t target, int64_t floor) {
+                                                     const ManifestNames& names,
+                                                     SandboxLevel sandbox, int64_t target,
+                                                     int64_t floor) {
   auto requirements = DeriveRequirements(manifest, sandbox, target);
   if (!requirements.ok()) {
     // "<code>: <why>"
@@ -72,18 +73,22 @@ std::optional<Reply> AddUnit(Database& db, const ExperimentRow& experiment, cons
   }
   const JsonValue* payload = unit.Find("payload");
   if (payload != nullptr && payload->as_object() == nullptr) {
-    return ValidationRefusal({ValidationProblem("payload", "Input should be a valid dictionary", "dict_type")});
+    return ValidationRefusal(
+        {ValidationProblem("payload", "Input should be a valid dictionary", "dict_type")});
   }
   const std::string text = payload != nullptr ? WriteCanonical(*payload) : std::string("{}");
   if (!seen.insert(id->str()).second) {
-    return Error(422, "duplicate_unit_id_in_batch", "a unit id occurs twice", {{"unit_id", id->str()}});
+    return Error(422, "duplicate_unit_id_in_batch", "a unit id occurs twice",
+                 {{"unit_id", id->str()}});
   }
-  if (experiment.max_payload_octets && static_cast<int64_t>(text.size()) > *experiment.max_payload_octets) {
+  if (experiment.max_payload_octets &&
+      static_cast<int64_t>(text.size()) > *experiment.max_payload_octets) {
     return Error(422, "payload_too_large", "a payload is larger than the experiment allows",
                  {{"unit_id", id->str()}});
   }
   if (UnitKnown(db, experiment.id, *id)) {
-    return Error(409, "unit_id_already_submitted", "the unit was submitted before", {{"unit_id", id->str()}});
+    return Error(409, "unit_id_already_submitted", "the unit was submitted before",
+                 {{"unit_id", id->str()}});
   }
   InsertUnit(db, experiment.id, *id, text, experiment.target, now);
   *unit_id = id->str();

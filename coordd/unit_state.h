@@ -19,11 +19,16 @@ enum class UnitStatus : int64_t {
 
 constexpr std::string_view UnitStatusWord(int64_t status) {
   switch (static_cast<UnitStatus>(status)) {
-    case UnitStatus::kPending: return "pending";
-    case UnitStatus::kInProgress: return "in_progress";
-    case UnitStatus::kCompleted: return "completed";
-    case UnitStatus::kFailed: return "failed";
-    case UnitStatus::kCancelled: break;
+    case UnitStatus::kPending:
+      return "pending";
+    case UnitStatus::kInProgress:
+      return "in_progress";
+    case UnitStatus::kCompleted:
+      return "completed";
+    case UnitStatus::kFailed:
+      return "failed";
+    case UnitStatus::kCancelled:
+      break;
   }
   return "cancelled";
 }

@@ -37,7 +37,8 @@ void AddText(JsonObject& out, const char* name, const std::optional<std::string>
 
 std::optional<WorkerRow> FindWorker(Database& db, const WorkerId& worker_id) {
   Rows rows = db.Query(
-      "SELECT id, worker_id, pubkey, capabilities, tier, account_id, registered_at, last_heartbeat_at,"
+      "SELECT id, worker_id, pubkey, capabilities, tier, account_id, registered_at, "
+      "last_heartbeat_at,"
       " retired_at, quarantined_at, quarantine_reason, paused_at, pause_reason"
       " FROM workers WHERE worker_id = ?",
       worker_id);
@@ -47,7 +48,8 @@ std::optional<WorkerRow> FindWorker(Database& db, const WorkerId& worker_id) {
 
 std::optional<WorkerRow> FindWorkerByKey(Database& db, const PublicKeyHex& pubkey) {
   Rows rows = db.Query(
-      "SELECT id, worker_id, pubkey, capabilities, tier, account_id, registered_at, last_heartbeat_at,"
+      "SELECT id, worker_id, pubkey, capabilities, tier, account_id, registered_at, "
+      "last_heartbeat_at,"
       " retired_at, quarantined_at, quarantine_reason, paused_at, pause_reason"
       " FROM workers WHERE pubkey = ?",
       pubkey);
@@ -76,9 +78,10 @@ JsonObject WorkerView(const WorkerRow& worker, bool for_maintainer) {
 
 void QuarantineWorker(Database& db, int64_t worker, int64_t now,
                       const std::optional<std::string>& reason) {
-  db.Run("UPDATE workers SET quarantined_at = ?, quarantine_reason = ?"
-         " WHERE id = ? AND quarantined_at IS NULL",
-         now, reason, worker);
+  db.Run(
+      "UPDATE workers SET quarantined_at = ?, quarantine_reason = ?"
+      " WHERE id = ? AND quarantined_at IS NULL",
+      now, reason, worker);
 }
 
 }  // namespace auspex::coordd

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Workers as the store holds them, and their JSON views (coordinator 5.2). Called inside a request's savepoint; errors are
-// the database's sticky error. Single-threaded.
+// Workers as the store holds them, and their JSON views (coordinator 5.2). Called inside a
+// request's savepoint; errors are the database's sticky error. Single-threaded.
 #ifndef AUSPEX_COORDD_WORKER_STORE_H_
 #define AUSPEX_COORDD_WORKER_STORE_H_
 
@@ -15,12 +15,12 @@
 namespace auspex::coordd {
 
 struct WorkerRow {
-  int64_t id = 0;                                  // integer key
+  int64_t id = 0;  // integer key
   std::string worker_id, pubkey;
-  std::string capabilities;                        // canonical JSON object
+  std::string capabilities;  // canonical JSON object
   int64_t tier = 0;
   std::optional<std::string> account_id;
-  int64_t registered_at = 0;                       // all times: Unix microseconds
+  int64_t registered_at = 0;  // all times: Unix microseconds
   std::optional<int64_t> last_heartbeat_at, retired_at, quarantined_at, paused_at;
   std::optional<std::string> quarantine_reason, pause_reason;
 };
@@ -32,7 +32,8 @@ std::optional<WorkerRow> FindWorkerByKey(Database& db, const PublicKeyHex& pubke
 JsonObject WorkerView(const WorkerRow& worker, bool for_maintainer);
 
 // Puts the worker into quarantine; keeps the first time and reason when it already is.
-void QuarantineWorker(Database& db, int64_t worker, int64_t now, const std::optional<std::string>& reason);
+void QuarantineWorker(Database& db, int64_t worker, int64_t now,
+                      const std::optional<std::string>& reason);
 
 }  // namespace auspex::coordd
 

@@ -41,18 +41,21 @@ TEST(ArchiveTest, RefusesUnsafeMembers) {
   EXPECT_TRUE(ReadTarGz(Crafted("./plain", AE_IFREG)).ok());
   EXPECT_TRUE(ReadTarGz(Crafted("dir/", AE_IFDIR)).ok());
   for (const std::string& archive :
-       {Crafted("a", AE_IFLNK, "target"), Crafted("a", AE_IFLNK, "/etc/passwd"), Crafted("a", AE_IFREG, "", "b"),
-        Crafted("a", AE_IFIFO), Crafted("a", AE_IFCHR), Crafted("a", AE_IFBLK), Crafted("/abs", AE_IFREG),
-        Crafted("../up", AE_IFREG), Crafted("a/../../up", AE_IFREG), Crafted("./../up", AE_IFREG),
-        Crafted("../dir/", AE_IFDIR), Crafted("a\nb", AE_IFREG), Crafted("a\\b", AE_IFREG)}) {
-    EXPECT_TRUE(absl::IsPermissionDenied(ReadTarGz(archive).status())) << ReadTarGz(archive).status();
+       {Crafted("a", AE_IFLNK, "target"), Crafted("a", AE_IFLNK, "/etc/passwd"),
+        Crafted("a", AE_IFREG, "", "b"), Crafted("a", AE_IFIFO), Crafted("a", AE_IFCHR),
+        Crafted("a", AE_IFBLK), Crafted("/abs", AE_IFREG), Crafted("../up", AE_IFREG),
+        Crafted("a/../../up", AE_IFREG), Crafted("./../up", AE_IFREG), Crafted("../dir/", AE_IFDIR),
+        Crafted("a\nb", AE_IFREG), Crafted("a\\b", AE_IFREG)}) {
+    EXPECT_TRUE(absl::IsPermissionDenied(ReadTarGz(archive).status()))
+        << ReadTarGz(archive).status();
   }
 }
 
 TEST(ArchiveTest, RoundTripAndDeterminism) {
-  const std::vector<ArchiveMember> members = {{.path = "run.sh", .content = "#!/bin/sh\n", .executable = true},
-                                              {.path = "lib/data.txt", .content = std::string(100'000, 'x')},
-                                              {.path = "empty", .content = ""}};
+  const std::vector<ArchiveMember> members = {
+      {.path = "run.sh", .content = "#!/bin/sh\n", .executable = true},
+      {.path = "lib/data.txt", .content = std::string(100'000, 'x')},
+      {.path = "empty", .content = ""}};
   const std::string archive = WriteTarGz(members).value();
   EXPECT_EQ(archive, WriteTarGz(members).value());
   const auto read = ReadTarGz(archive);
@@ -66,8 +69,10 @@ TEST(ArchiveTest, RoundTripAndDeterminism) {
 }
 
 TEST(ArchiveTest, RefusesDamageAndLimits) {
-  const std::string archive = WriteTarGz({{.path = "a", .content = std::string(5000, 'a')}}).value();
-  for (const size_t cut : {archive.size() - 1, archive.size() - 8, archive.size() / 2, size_t{10}, size_t{0}}) {
+  const std::string archive =
+      WriteTarGz({{.path = "a", .content = std::string(5000, 'a')}}).value();
+  for (const size_t cut :
+       {archive.size() - 1, archive.size() - 8, archive.size() / 2, size_t{10}, size_t{0}}) {
     EXPECT_TRUE(absl::IsInvalidArgument(ReadTarGz(archive.substr(0, cut)).status())) << cut;
   }
   std::string wrong_sum = archive;
@@ -75,16 +80,20 @@ TEST(ArchiveTest, RefusesDamageAndLimits) {
   EXPECT_TRUE(absl::IsInvalidArgument(ReadTarGz(wrong_sum).status()));
   EXPECT_TRUE(absl::IsInvalidArgument(ReadTarGz(archive + "x").status()));
   EXPECT_TRUE(absl::IsInvalidArgument(ReadTarGz("not an archive at all, not even close").status()));
-  EXPECT_TRUE(absl::IsResourceExhausted(ReadTarGz(archive, {.max_unpacked_octets = 4999}).status()));
+  EXPECT_TRUE(
+      absl::IsResourceExhausted(ReadTarGz(archive, {.max_unpacked_octets = 4999}).status()));
   EXPECT_TRUE(absl::IsResourceExhausted(ReadTarGz(archive, {.max_member_octets = 4999}).status()));
   EXPECT_TRUE(ReadTarGz(archive, {.max_unpacked_octets = 5000}).ok());
   // A bomb is noticed while it is read.
-  const std::string bomb = WriteTarGz({{.path = "zeros", .content = std::string(64u << 20, '\0')}}).value();
-  EXPECT_TRUE(absl::IsResourceExhausted(ReadTarGz(bomb, {.max_unpacked_octets = 1 << 20}).status()));
+  const std::string bomb =
+      WriteTarGz({{.path = "zeros", .content = std::string(64u << 20, '\0')}}).value();
+  EXPECT_TRUE(
+      absl::IsResourceExhausted(ReadTarGz(bomb, {.max_unpacked_octets = 1 << 20}).status()));
 }
 
 TEST(ArchiveTest, MemberPaths) {
-  for (const char* bad : {"", "/etc/passwd", "../x", "a/../b", "a/..", "./a", "a//b", "a/", "a\nb", "a\\b", "\x1b[0m"}) {
+  for (const char* bad : {"", "/etc/passwd", "../x", "a/../b", "a/..", "./a", "a//b", "a/", "a\nb",
+                          "a\\b", "\x1b[0m"}) {
     EXPECT_TRUE(absl::IsPermissionDenied(CheckMemberPath(bad))) << bad;
   }
   for (const char* good : {"a", "a/b", "..a", "a..b", ".hidden", "caf\xc3\xa9"}) {

@@ -28,7 +28,9 @@ TEST(ResultTest, AcceptedOnceThen409WithTheId) {
   EXPECT_EQ(duplicate.code(), "result_already_submitted");
   EXPECT_EQ(duplicate.details(), Json({{"assignment_id", poll.json["assignment_id"]},
                                        {"existing_result_id", accepted.json["result_id"]}}));
-  EXPECT_EQ(worker.Post("/assignments/u-0/refuse", {{"kind", "k"}, {"reason", ""}}).details()["has_result"], true);
+  EXPECT_EQ(worker.Post("/assignments/u-0/refuse", {{"kind", "k"}, {"reason", ""}})
+                .details()["has_result"],
+            true);
 }
 
 TEST(ResultTest, ShapesAre422Lists) {
@@ -36,11 +38,18 @@ TEST(ResultTest, ShapesAre422Lists) {
   LabWorker worker(rig, 1);
   rig.Submit("exp-one", 1, 1);
   const Json good = worker.ResultFor(worker.Get("/assignments").json);
-  const std::vector<std::pair<std::string, Json>> bad = {
-      {"exit_code", 256},         {"exit_code", "0"},         {"exit_code", 1.0},
-      {"payload", Json::array()}, {"schema_version", "0.1"},  {"completed_at", "yesterday"},
-      {"worker_pubkey", "AB"},    {"worker_signature", 7},    {"served_weights", {{"m", 1}}},
-      {"ran_under", std::string(65, 'x')}, {"unit_id", ""},   {"generation_options", {1}}};
+  const std::vector<std::pair<std::string, Json>> bad = {{"exit_code", 256},
+                                                         {"exit_code", "0"},
+                                                         {"exit_code", 1.0},
+                                                         {"payload", Json::array()},
+                                                         {"schema_version", "0.1"},
+                                                         {"completed_at", "yesterday"},
+                                                         {"worker_pubkey", "AB"},
+                                                         {"worker_signature", 7},
+                                                         {"served_weights", {{"m", 1}}},
+                                                         {"ran_under", std::string(65, 'x')},
+                                                         {"unit_id", ""},
+                                                         {"generation_options", {1}}};
   for (const auto& [name, value] : bad) {
     Json result = good;
     result[name] = value;
@@ -48,7 +57,8 @@ TEST(ResultTest, ShapesAre422Lists) {
     EXPECT_EQ(answer.status, 422) << name;
     EXPECT_EQ(answer.json["detail"][0]["loc"], Json({"body", name})) << answer.body;
   }
-  for (const char* name : {"unit_id", "worker_pubkey", "completed_at", "exit_code", "payload", "worker_signature"}) {
+  for (const char* name :
+       {"unit_id", "worker_pubkey", "completed_at", "exit_code", "payload", "worker_signature"}) {
     Json result = good;
     result.erase(name);
     const Answer answer = worker.Post("/assignments/u-0/result", result);
@@ -92,7 +102,8 @@ TEST(ResultTest, BadSignatureBurnsTheAssignment) {
     EXPECT_EQ(answer.status, 422);
     EXPECT_EQ(answer.code(), "worker_signature_invalid");
   }
-  // Refused for good: the worker is offered it no more and the place is free, yet a good result is still taken.
+  // Refused for good: the worker is offered it no more and the place is free, yet a good result is
+  // still taken.
   EXPECT_TRUE(worker.Get("/assignments").json["work_unit"].is_null());
   EXPECT_EQ(other.Get("/assignments").json["work_unit"]["unit_id"], "u-0");
   EXPECT_EQ(worker.Submit(good).status, 201);
@@ -147,8 +158,8 @@ TEST(ResultTest, HoldsAndSuspension) {
   CoordinatorRig rig({"--idp", "fake"});
   LabWorker worker(rig, 1);
   rig.Submit("exp-one", 2, 1);
-  const Answer login =
-      rig.Plain("POST", "/api/v0/accounts/oauth/exchange", {{"idp", "github"}, {"access_token", "good-ann"}});
+  const Answer login = rig.Plain("POST", "/api/v0/accounts/oauth/exchange",
+                                 {{"idp", "github"}, {"access_token", "good-ann"}});
   worker.Post("/upgrade", {{"binding_token", login.json["binding_token"]}});
   const Json first = worker.ResultFor(worker.Get("/assignments").json);
   const std::string account = "/api/v0/lab/accounts/" + login.json["account_id"].get<std::string>();
@@ -164,7 +175,8 @@ TEST(QuorumTest, AgreementGivesEachItsReceipt) {
   LabWorker one(rig, 1), two(rig, 2);
   const std::string experiment = rig.Submit("exp-one", 1, 2);
   const Answer first = one.DoOne();
-  const std::string path = "/results/" + first.json["result_id"].get<std::string>() + "/canonical-receipt";
+  const std::string path =
+      "/results/" + first.json["result_id"].get<std::string>() + "/canonical-receipt";
   const Answer early = one.Get(path);
   EXPECT_EQ(early.status, 404);
   EXPECT_EQ(early.code(), "receipt_not_issued");
@@ -197,8 +209,10 @@ TEST(QuorumTest, AgreementGivesEachItsReceipt) {
                                     {{"receipt_cose_b64", receipt.json["cose_signed_blob_b64"]}});
   EXPECT_EQ(verified.json["signature_valid"], true);
   EXPECT_EQ(verified.json["coordinator_mode"], "dev");
-  EXPECT_EQ(rig.Plain("POST", "/api/v0/receipts/verify", {{"receipt_cose_b64", "AAA"}}).code(), "invalid_base64");
-  EXPECT_EQ(rig.Plain("POST", "/api/v0/receipts/verify", {{"receipt_cose_b64", "AAAA"}}).json["signature_valid"],
+  EXPECT_EQ(rig.Plain("POST", "/api/v0/receipts/verify", {{"receipt_cose_b64", "AAA"}}).code(),
+            "invalid_base64");
+  EXPECT_EQ(rig.Plain("POST", "/api/v0/receipts/verify", {{"receipt_cose_b64", "AAAA"}})
+                .json["signature_valid"],
             false);
 
   const Json progress = rig.Progress(experiment);
@@ -221,12 +235,13 @@ TEST(QuorumTest, DisagreementGivesNobodyAReceipt) {
   const Answer last = three.DoOne();
   EXPECT_EQ(last.json["unit_status_after"], "completed");
   for (const auto& [worker, answer] : {std::pair(&two, &odd), std::pair(&three, &last)}) {
-    const Answer receipt =
-        worker->Get("/results/" + answer->json["result_id"].get<std::string>() + "/canonical-receipt");
+    const Answer receipt = worker->Get("/results/" + answer->json["result_id"].get<std::string>() +
+                                       "/canonical-receipt");
     EXPECT_EQ(receipt.status, 410);
     EXPECT_EQ(receipt.code(), "receipt_will_not_issue");
-    EXPECT_EQ(receipt.details(),
-              Json({{"outcome", "no_receipt"}, {"reason", "quorum_disagreed"}, {"terminal", true}}));
+    EXPECT_EQ(
+        receipt.details(),
+        Json({{"outcome", "no_receipt"}, {"reason", "quorum_disagreed"}, {"terminal", true}}));
   }
   EXPECT_EQ(rig.Progress(experiment)["disagreed"], 1);
   EXPECT_EQ(rig.Progress(experiment)["receipts"], 0);
@@ -235,8 +250,8 @@ TEST(QuorumTest, DisagreementGivesNobodyAReceipt) {
 TEST(QuorumTest, ProcessOnlyComparesNothing) {
   CoordinatorRig rig;
   LabWorker one(rig, 1), two(rig, 2);
-  const std::string experiment =
-      rig.Submit("exp-one", 1, 2, Json::object(), {{"reducer", {{"kind", "builtin_process_only"}}}});
+  const std::string experiment = rig.Submit("exp-one", 1, 2, Json::object(),
+                                            {{"reducer", {{"kind", "builtin_process_only"}}}});
   one.DoOne({{"a", 1}});
   two.DoOne({{"a", 2}});
   EXPECT_EQ(rig.Progress(experiment)["receipts"], 2);
@@ -265,7 +280,8 @@ TEST(QuorumTest, FinalizedExperimentCompletesWithAnAttestation) {
   const std::string experiment = rig.Submit("exp-one", 3, 1, {{"finalize", true}});
   for (int i = 0; i < 3; ++i) one.DoOne({{"n", i}});
   EXPECT_EQ(rig.Progress(experiment)["state"], "completed");
-  const Answer attestation = rig.Bearer("GET", "/api/v0/experiments/" + experiment + "/attestation");
+  const Answer attestation =
+      rig.Bearer("GET", "/api/v0/experiments/" + experiment + "/attestation");
   ASSERT_EQ(attestation.status, 200) << attestation.body;
   EXPECT_EQ(attestation.json["unit_count"], 3);
   EXPECT_EQ(attestation.json["algorithm"], "sha256-merkle-v1");

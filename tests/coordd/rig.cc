@@ -34,7 +34,9 @@ Answer Parse(const HttpAnswer& raw) {
           .body = raw.body};
 }
 
-CoordinatorRig::CoordinatorRig(std::vector<std::string> flags) : flags_(std::move(flags)) { Start(); }
+CoordinatorRig::CoordinatorRig(std::vector<std::string> flags) : flags_(std::move(flags)) {
+  Start();
+}
 
 CoordinatorRig::~CoordinatorRig() {
   if (::testing::Test::HasFailure()) std::fputs(ReadAll(dir_ / "log").c_str(), stderr);
@@ -43,15 +45,20 @@ CoordinatorRig::~CoordinatorRig() {
 void CoordinatorRig::Start() {
   const std::string port_file = dir_ / "port";
   std::remove(port_file.c_str());
-  std::vector<std::string> argv = {ProgramPath("auspex-coordd"), "--state",     dir_ / "state",
-                                   "--listen",                   "127.0.0.1:0", "--port-file",
+  std::vector<std::string> argv = {ProgramPath("auspex-coordd"),
+                                   "--state",
+                                   dir_ / "state",
+                                   "--listen",
+                                   "127.0.0.1:0",
+                                   "--port-file",
                                    port_file};
   argv.insert(argv.end(), flags_.begin(), flags_.end());
   process_ = std::make_unique<Process>(argv, dir_ / "log");
   const std::string line = WaitForLine(port_file, *process_);
   ASSERT_NE(line, "") << ReadAll(dir_ / "log");
   port_ = std::stoi(line);
-  token_ = Json::parse(ReadAll(dir_ / "state/tokens.json"))["tokens"][0]["token"].get<std::string>();
+  token_ =
+      Json::parse(ReadAll(dir_ / "state/tokens.json"))["tokens"][0]["token"].get<std::string>();
 }
 
 void CoordinatorRig::KillAndRestart() {
@@ -64,21 +71,24 @@ Answer CoordinatorRig::Plain(const std::string& method, const std::string& path,
   return Parse(HttpCall(port_, method, path, {{"Content-Type", "application/json"}}, text));
 }
 
-Answer CoordinatorRig::Bearer(const std::string& method, const std::string& path, const Json& body) {
+Answer CoordinatorRig::Bearer(const std::string& method, const std::string& path,
+                              const Json& body) {
   const std::string text = body.is_null() ? "" : body.dump();
-  return Parse(HttpCall(port_, method, path,
-                        {{"Content-Type", "application/json"}, {"Authorization", "Bearer " + token_}}, text));
+  return Parse(HttpCall(
+      port_, method, path,
+      {{"Content-Type", "application/json"}, {"Authorization", "Bearer " + token_}}, text));
 }
 
-Answer CoordinatorRig::Signed(const WorkerSigner& key, const std::string& method, const std::string& path,
-                              const Json& body) {
+Answer CoordinatorRig::Signed(const WorkerSigner& key, const std::string& method,
+                              const std::string& path, const Json& body) {
   const std::string text = body.is_null() ? "" : body.dump();
   return Parse(HttpCall(port_, method, path, key.Request(method, path, authority(), text), text));
 }
 
-std::string CoordinatorRig::Submit(const std::string& label, int count, int target, const Json& more,
-                                   const Json& manifest) {
-  Json whole_manifest = {{"tenant_id", "lab"}, {"experiment_id", label}, {"executor", {{"command", {"x"}}}}};
+std::string CoordinatorRig::Submit(const std::string& label, int count, int target,
+                                   const Json& more, const Json& manifest) {
+  Json whole_manifest = {
+      {"tenant_id", "lab"}, {"experiment_id", label}, {"executor", {{"command", {"x"}}}}};
   whole_manifest.update(manifest);
   Json units = Json::array();
   for (int i = 0; i < count; ++i) {
@@ -108,7 +118,8 @@ LabWorker::LabWorker(CoordinatorRig& rig, unsigned char fill) : rig_(rig), key_(
 }
 
 Answer LabWorker::Heartbeat(const Json& more) {
-  Json capabilities = {{"os", "linux"}, {"sandbox_policy", "strict"}, {"execute_tenant_code", "provisioned"}};
+  Json capabilities = {
+      {"os", "linux"}, {"sandbox_policy", "strict"}, {"execute_tenant_code", "provisioned"}};
   capabilities.update(more);
   return Post("/heartbeat", {{"capabilities", capabilities}});
 }
@@ -129,11 +140,12 @@ Json LabWorker::ResultFor(const Json& poll, const Json& payload) const {
 
 void LabWorker::SignResult(Json& result) const {
   Json canonical;
-  for (const char* name : {"unit_id", "worker_pubkey", "completed_at", "exit_code", "payload", "schema_version",
-                           "served_weights", "ran_under", "generation_options"}) {
+  for (const char* name : {"unit_id", "worker_pubkey", "completed_at", "exit_code", "payload",
+                           "schema_version", "served_weights", "ran_under", "generation_options"}) {
     if (result.contains(name)) canonical[name] = result[name];
   }
-  // nlohmann sorts names and, told so, writes ASCII without blanks: the canonical form for integers and plain text.
+  // nlohmann sorts names and, told so, writes ASCII without blanks: the canonical form for integers
+  // and plain text.
   result["worker_signature"] = key_.Sign(canonical.dump(-1, ' ', true));
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// CoordinatorRig: the real auspex-coordd on a free port with a state directory of its own, and the calls that tests make of it.
-// LabWorker: an enrolled worker that speaks the protocol by hand. Not thread-safe.
+// CoordinatorRig: the real auspex-coordd on a free port with a state directory of its own, and the
+// calls that tests make of it. LabWorker: an enrolled worker that speaks the protocol by hand. Not
+// thread-safe.
 #ifndef AUSPEX_TESTS_COORDD_RIG_H_
 #define AUSPEX_TESTS_COORDD_RIG_H_
 
@@ -54,10 +55,10 @@ class CoordinatorRig {
   Answer Signed(const WorkerSigner& key, const std::string& method, const std::string& path,
                 const Json& body = nullptr);
 
-  // Submits units u-0 .. u-(count-1) with payload {"n": i} by the lab's call; the experiment id. `more` is merged into the body,
-  // `manifest` into the manifest.
-  std::string Submit(const std::string& label, int count, int target, const Json& more = Json::object(),
-                     const Json& manifest = Json::object());
+  // Submits units u-0 .. u-(count-1) with payload {"n": i} by the lab's call; the experiment id.
+  // `more` is merged into the body, `manifest` into the manifest.
+  std::string Submit(const std::string& label, int count, int target,
+                     const Json& more = Json::object(), const Json& manifest = Json::object());
   Json Progress(const std::string& experiment);
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The coordinator's rules that need neither process nor socket: header parsing, the order and window of signature checks,
-// Merkle roots, reducers, fit.
+// The coordinator's rules that need neither process nor socket: header parsing, the order and
+// window of signature checks, Merkle roots, reducers, fit.
 #include <gtest/gtest.h>
 
 #include "common/crypto/sha256.h"
@@ -73,20 +73,32 @@ TEST(SignatureInputTest, TakesWhatTheProfileTakes) {
   EXPECT_EQ(input->created, 12);
   EXPECT_EQ(input->alg, "Ed25519");
   EXPECT_EQ(input->keyid, "ab");
-  EXPECT_EQ(input->params, R"(("@method"  "@path" );Created=12;ALG=Ed25519;keyid="AB";nonce=x;expires=9)");
+  EXPECT_EQ(input->params,
+            R"(("@method"  "@path" );Created=12;ALG=Ed25519;keyid="AB";nonce=x;expires=9)");
 }
 
 TEST(SignatureInputTest, RefusesWhatIsMalformed) {
   for (const char* text : {
-           "", "sig1", "sig1=", "=(\"@method\");created=1;alg=a;keyid=b", "sig1=\"@method\";created=1;alg=a;keyid=b",
-           R"(sig1=("@method";created=1;alg=a;keyid=b)", R"(sig1=("@path";x);created=1;alg=a;keyid=b)",
-           R"(sig1=(@method);created=1;alg=a;keyid=b)", R"(sig1=("@method")created=1;alg=a;keyid=b)",
-           R"(sig1=("@method");created=1.5;alg=a;keyid=b)", R"(sig1=("@method");created=;alg=a;keyid=b)",
-           R"(sig1=("@method");created=99999999999999999999;alg=a;keyid=b)", R"(sig1=("@method");alg=a;keyid=b)",
-           R"(sig1=("@method");created=1;keyid=b)", R"(sig1=("@method");created=1;alg=a)",
+           "",
+           "sig1",
+           "sig1=",
+           "=(\"@method\");created=1;alg=a;keyid=b",
+           "sig1=\"@method\";created=1;alg=a;keyid=b",
+           R"(sig1=("@method";created=1;alg=a;keyid=b)",
+           R"(sig1=("@path";x);created=1;alg=a;keyid=b)",
+           R"(sig1=(@method);created=1;alg=a;keyid=b)",
+           R"(sig1=("@method")created=1;alg=a;keyid=b)",
+           R"(sig1=("@method");created=1.5;alg=a;keyid=b)",
+           R"(sig1=("@method");created=;alg=a;keyid=b)",
+           R"(sig1=("@method");created=99999999999999999999;alg=a;keyid=b)",
+           R"(sig1=("@method");alg=a;keyid=b)",
+           R"(sig1=("@method");created=1;keyid=b)",
+           R"(sig1=("@method");created=1;alg=a)",
            R"(sig1=("@method");created=1;alg=a;keyid=b, sig2=("@method");created=1;alg=a;keyid=b)",
-           R"(sig1=("@method" "@method");created=1;alg=a;keyid=b)", R"(sig1=("@method");created=1;created=2;alg=a;keyid=b)",
-           R"(s g=("@method");created=1;alg=a;keyid=b)", "sig1=(\"@method\");created=1;alg=a;keyid=b\n",
+           R"(sig1=("@method" "@method");created=1;alg=a;keyid=b)",
+           R"(sig1=("@method");created=1;created=2;alg=a;keyid=b)",
+           R"(s g=("@method");created=1;alg=a;keyid=b)",
+           "sig1=(\"@method\");created=1;alg=a;keyid=b\n",
        }) {
     EXPECT_FALSE(ParseSignatureInput(text).ok()) << text;
   }
@@ -97,16 +109,24 @@ TEST(RequestVerifierTest, PublishedVectorsVerify) {
   post.headers = {
       {"host", "Coord.Example:8443"},
       {"content-digest", "sha-256=:8JYl1s2GY0gTIf0fklWOEQTlkoAdN0p2hBccykMt71c=:"},
-      {"signature-input", "sig1=(\"@method\" \"@path\" \"@authority\" \"content-digest\");created=1784462400;"
-                          "alg=\"ed25519\";keyid=\"03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8\""},
-      {"signature", "sig1=:TD7DdOogvjEHE3cyGnExIpozbauEHhoLdF3QkUsMsVd7zEnLEXO1Mf95t4y2NJBWjhJLSYCGhT1TiOFjFUFJDQ==:"}};
+      {"signature-input",
+       "sig1=(\"@method\" \"@path\" \"@authority\" \"content-digest\");created=1784462400;"
+       "alg=\"ed25519\";keyid="
+       "\"03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8\""},
+      {"signature",
+       "sig1=:"
+       "TD7DdOogvjEHE3cyGnExIpozbauEHhoLdF3QkUsMsVd7zEnLEXO1Mf95t4y2NJBWjhJLSYCGhT1TiOFjFUFJDQ=="
+       ":"}};
   EXPECT_EQ(Verdict401(post), "");
   Request get{.method = "GET", .target = "/api/v0/workers/wkr-AAAAAAAAAAAA/assignments"};
-  get.headers = {
-      {"host", "coord.example"},
-      {"signature-input", "sig1=(\"@method\" \"@path\" \"@authority\");created=1784462400;"
-                          "alg=\"ed25519\";keyid=\"03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8\""},
-      {"signature", "sig1=:lJlhcVtJxhQBhyIT/qbAI2rKv884/6H4FdvdgnR5VlikLOpaf7AvOdlgb7lbcruIQMR3oFEQ6nyxhE4HbAs/AQ==:"}};
+  get.headers = {{"host", "coord.example"},
+                 {"signature-input",
+                  "sig1=(\"@method\" \"@path\" \"@authority\");created=1784462400;"
+                  "alg=\"ed25519\";keyid="
+                  "\"03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8\""},
+                 {"signature",
+                  "sig1=:lJlhcVtJxhQBhyIT/qbAI2rKv884/"
+                  "6H4FdvdgnR5VlikLOpaf7AvOdlgb7lbcruIQMR3oFEQ6nyxhE4HbAs/AQ==:"}};
   EXPECT_EQ(Verdict401(get), "");
 }
 
@@ -119,24 +139,25 @@ TEST(RequestVerifierTest, WindowIsThreeHundredSecondsWithFractions) {
   EXPECT_EQ(Verdict401(request, INT64_MAX), "signature_expired");
 }
 
-// Each step breaks one check and, from there on, everything after it too: the earlier check must decide.
+// Each step breaks one check and, from there on, everything after it too: the earlier check must
+// decide.
 TEST(RequestVerifierTest, FirstFailureDecides) {
   Request request = SignedRequest();
   EXPECT_EQ(Verdict401(request), "");
-  request.headers[0].second = "other.example";                       // 11: the base differs
+  request.headers[0].second = "other.example";  // 11: the base differs
   EXPECT_EQ(Verdict401(request), "invalid_signature");
-  EXPECT_EQ(Verdict401(request, kNow, false), "invalid_signature");  // 9
+  EXPECT_EQ(Verdict401(request, kNow, false), "invalid_signature");                // 9
   EXPECT_EQ(Verdict401(request, kNow + 400'000'000, false), "signature_expired");  // 8 before 9
-  request.body += " ";                                               // 7 before 8
+  request.body += " ";                                                             // 7 before 8
   EXPECT_EQ(Verdict401(request, kNow + 400'000'000, false), "invalid_signature");
-  Request uncovered = SignedRequest("");                             // 6 before 8
+  Request uncovered = SignedRequest("");  // 6 before 8
   uncovered.body = "x";
   EXPECT_EQ(Verdict401(uncovered, kNow + 400'000'000), "invalid_signature");
   Replace(Header(request, "signature-input"), "ed25519", "rsa-v1_5-sha256");  // 4 before 7
   EXPECT_EQ(Verdict401(request, kNow + 400'000'000, false), "unsupported_signature_algorithm");
-  Header(request, "signature").insert(0, "x");                       // 3 before 4
+  Header(request, "signature").insert(0, "x");  // 3 before 4
   EXPECT_EQ(Verdict401(request), "invalid_signature");
-  Header(request, "signature") = "sig1=:###:";                       // 2
+  Header(request, "signature") = "sig1=:###:";  // 2
   EXPECT_EQ(Verdict401(request), "invalid_signature");
 }
 
@@ -149,7 +170,8 @@ TEST(RequestVerifierTest, RefusesOtherDigestsComponentsAndTargets) {
   }
   for (const char* component : {"@query", "date", "@target-uri", "host"}) {
     Request request = SignedRequest();
-    Replace(Header(request, "signature-input"), "\"@authority\"", std::string("\"@authority\" \"") + component + "\"");
+    Replace(Header(request, "signature-input"), "\"@authority\"",
+            std::string("\"@authority\" \"") + component + "\"");
     EXPECT_EQ(Verdict401(request), "invalid_signature") << component;
   }
   for (const char* tail : {"?x=1", "%41"}) {
@@ -158,7 +180,8 @@ TEST(RequestVerifierTest, RefusesOtherDigestsComponentsAndTargets) {
     EXPECT_EQ(Verdict401(request), "invalid_signature") << tail;
   }
   Request missing = SignedRequest("");
-  Replace(Header(missing, "signature-input"), "\"@authority\"", "\"content-digest\" \"@authority\"");
+  Replace(Header(missing, "signature-input"), "\"@authority\"",
+          "\"content-digest\" \"@authority\"");
   EXPECT_EQ(Verdict401(missing), "invalid_signature");
 }
 
@@ -170,7 +193,8 @@ TEST(AttestationTest, MerkleVectors) {
                      .consensus_result_hash = Sha256HexOf(std::to_string(n)),
                      .unit_payload_sha256 = Sha256HexOf("{}")});
   }
-  EXPECT_EQ(MerkleRootV1(units), "1f8f9a3889f1d7787b23b5b4f589691c381b77e74c367f982c5f9461e5c19f2d");
+  EXPECT_EQ(MerkleRootV1(units),
+            "1f8f9a3889f1d7787b23b5b4f589691c381b77e74c367f982c5f9461e5c19f2d");
   EXPECT_EQ(MerkleRootV1({}), "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");
 }
 
@@ -185,7 +209,8 @@ TEST(ResultBodyTest, PublishedVector) {
   const ResultBody body = ReadResultBody(in);
   ASSERT_TRUE(in.ok()) << in.Refusal().body;
   const std::string octets = CanonicalResultOctets(body);
-  EXPECT_EQ(Sha256HexOf(octets), "3cab13eb7b5edb4e3acb3df76694380474dcfd0c30f519155501b782eb6e641f") << octets;
+  EXPECT_EQ(Sha256HexOf(octets), "3cab13eb7b5edb4e3acb3df76694380474dcfd0c30f519155501b782eb6e641f")
+      << octets;
 }
 
 TEST(ReducerTest, UnanimityToleranceAndProcessOnly) {
@@ -215,7 +240,9 @@ TEST(ReducerTest, UnanimityToleranceAndProcessOnly) {
 
 TEST(FitTest, EachRequirement) {
   Requirements needs;
-  const auto fit = [&](const char* capabilities) { return CheckFit(needs, *ReadJson(capabilities)); };
+  const auto fit = [&](const char* capabilities) {
+    return CheckFit(needs, *ReadJson(capabilities));
+  };
   EXPECT_EQ(fit("{}"), Fit::kFits);
   needs.sandbox = SandboxLevel::kStrict;
   EXPECT_EQ(fit("{}"), Fit::kSandbox);

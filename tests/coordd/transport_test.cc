@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The HTTP side: error shapes, caps, slow clients, kill and restart, listen rules. Against the real program.
+// The HTTP side: error shapes, caps, slow clients, kill and restart, listen rules. Against the real
+// program.
 #include <gtest/gtest.h>
 
 #include "tests/coordd/rig.h"
@@ -34,14 +35,19 @@ TEST(ShapeTest, FiveShapesAndFixedHeaders) {
 TEST(ShapeTest, NotJsonBeatsTheSignatureAndTheSignatureBeatsTheShape) {
   CoordinatorRig rig;
   LabWorker worker(rig, 1);
-  const HeaderList unsigned_headers = {{"Content-Type", "application/json"}, {"Signature-Input", "x"}};
-  const Answer broken = Parse(HttpCall(rig.port(), "POST", worker.Path("/heartbeat"), unsigned_headers, "{\"a\":"));
+  const HeaderList unsigned_headers = {{"Content-Type", "application/json"},
+                                       {"Signature-Input", "x"}};
+  const Answer broken =
+      Parse(HttpCall(rig.port(), "POST", worker.Path("/heartbeat"), unsigned_headers, "{\"a\":"));
   EXPECT_EQ(broken.status, 422);
   EXPECT_EQ(broken.json["detail"][0]["type"], "json_invalid");
-  EXPECT_EQ(Parse(HttpCall(rig.port(), "POST", worker.Path("/heartbeat"), unsigned_headers, "[]")).status, 401);
+  EXPECT_EQ(
+      Parse(HttpCall(rig.port(), "POST", worker.Path("/heartbeat"), unsigned_headers, "[]")).status,
+      401);
   EXPECT_EQ(worker.Post("/heartbeat", Json::array()).status, 422);
   // Another content type counts as a wrong shape.
-  HeaderList headers = worker.key().Request("POST", worker.Path("/heartbeat"), rig.authority(), "{}");
+  HeaderList headers =
+      worker.key().Request("POST", worker.Path("/heartbeat"), rig.authority(), "{}");
   headers[0].second = "text/plain";
   const Answer text = Parse(HttpCall(rig.port(), "POST", worker.Path("/heartbeat"), headers, "{}"));
   EXPECT_EQ(text.status, 422);
@@ -57,7 +63,8 @@ TEST(CapTest, BodyOverTheCapIs413HoweverItComes) {
   EXPECT_EQ(declared.json, shape);
   // The cap goes by octets read, so a chunked body does not escape it.
   HttpConnection chunked(rig.port());
-  ASSERT_TRUE(chunked.Send("POST /api/v0/workers/enroll HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"));
+  ASSERT_TRUE(chunked.Send(
+      "POST /api/v0/workers/enroll HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"));
   const std::string chunk = "40000\r\n" + std::string(0x40000, ' ') + "\r\n";
   for (int i = 0; i < 9; ++i) {
     if (!chunked.Send(chunk)) break;
@@ -65,23 +72,29 @@ TEST(CapTest, BodyOverTheCapIs413HoweverItComes) {
   const Answer counted = Parse(chunked.Receive());
   EXPECT_EQ(counted.status, 413);
   EXPECT_EQ(counted.json, shape);
-  EXPECT_EQ(Parse(HttpCall(rig.port(), "POST", "/api/v0/workers/enroll", {{"Content-Type", "application/json"}},
-                           std::string(kCap, ' ')))
+  EXPECT_EQ(Parse(HttpCall(rig.port(), "POST", "/api/v0/workers/enroll",
+                           {{"Content-Type", "application/json"}}, std::string(kCap, ' ')))
                 .status,
             422);
   // Only who may submit gets the large caps.
-  EXPECT_EQ(HttpCall(rig.port(), "POST", "/api/v0/lab/experiments", {}, std::string(kCap + 1, ' ')).status, 413);
-  EXPECT_EQ(HttpCall(rig.port(), "POST", "/api/v0/packages", {}, std::string(kCap + 1, ' ')).status, 413);
-  EXPECT_EQ(HttpCall(rig.port(), "POST", "/api/v0/lab/experiments",
-                     {{"Authorization", "Bearer " + rig.token()}, {"Content-Type", "application/json"}},
-                     std::string(kCap + 1, ' '))
+  EXPECT_EQ(HttpCall(rig.port(), "POST", "/api/v0/lab/experiments", {}, std::string(kCap + 1, ' '))
                 .status,
-            422);
+            413);
+  EXPECT_EQ(HttpCall(rig.port(), "POST", "/api/v0/packages", {}, std::string(kCap + 1, ' ')).status,
+            413);
+  EXPECT_EQ(
+      HttpCall(rig.port(), "POST", "/api/v0/lab/experiments",
+               {{"Authorization", "Bearer " + rig.token()}, {"Content-Type", "application/json"}},
+               std::string(kCap + 1, ' '))
+          .status,
+      422);
 }
 
 TEST(CapTest, HeaderOverTheCapIsRefused) {
   CoordinatorRig rig;
-  EXPECT_EQ(HttpCall(rig.port(), "GET", "/api/v0/health", {{"X-Long", std::string(20'000, 'x')}}).status, 431);
+  EXPECT_EQ(
+      HttpCall(rig.port(), "GET", "/api/v0/health", {{"X-Long", std::string(20'000, 'x')}}).status,
+      431);
   HttpConnection garbage(rig.port());
   ASSERT_TRUE(garbage.Send("\x16\x03\x01 this is no HTTP\r\n\r\n"));
   const auto answer = garbage.ReceiveUntilClosed();
@@ -93,7 +106,8 @@ TEST(SlowClientTest, IsCutOff) {
   CoordinatorRig rig({"--client-seconds", "1"});
   HttpConnection header(rig.port()), body(rig.port());
   ASSERT_TRUE(header.Send("GET /api/v0/health HTTP/1.1\r\nHos"));
-  ASSERT_TRUE(body.Send("POST /api/v0/workers/enroll HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"));
+  ASSERT_TRUE(
+      body.Send("POST /api/v0/workers/enroll HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"));
   EXPECT_EQ(header.ReceiveUntilClosed(), "");
   EXPECT_EQ(body.ReceiveUntilClosed(), "");
   EXPECT_EQ(rig.Plain("GET", "/api/v0/health").status, 200);
@@ -136,6 +150,23 @@ TEST(DurabilityTest, KillLosesNothingThatWasAnswered) {
   EXPECT_EQ(rig.process().Stop(), 0);
 }
 
+TEST(StopTest, EndsCleanlyUnderOpenConnectionsAndHeldPolls) {
+  CoordinatorRig rig;
+  LabWorker worker(rig, 1);
+  HttpConnection idle(rig.port()), held(rig.port());
+  EXPECT_EQ(idle.Call("GET", "/api/v0/health").status, 200);
+  std::string text =
+      "GET " + worker.Path("/assignments") + " HTTP/1.1\r\nHost: " + rig.authority() + "\r\n";
+  for (const auto& [name, value] :
+       worker.key().Request("GET", worker.Path("/assignments"), rig.authority())) {
+    text += name + ": " + value + "\r\n";
+  }
+  ASSERT_TRUE(held.Send(text + "Prefer: wait=60\r\n\r\n"));
+  EXPECT_EQ(rig.Plain("GET", "/api/v0/health").status, 200);
+  EXPECT_EQ(rig.process().Stop(), 0);
+  EXPECT_EQ(held.ReceiveUntilClosed(), "");
+}
+
 // Starts the program with `flags`; its exit status and log.
 std::pair<std::optional<int>, std::string> RunToEnd(const std::vector<std::string>& flags) {
   TempDir dir;
@@ -153,14 +184,24 @@ TEST(ListenTest, RefusesToBeReachableByAccident) {
   const auto [plain, plain_log] = RunToEnd({"--listen", "0.0.0.0:0", "--allow-remote"});
   EXPECT_EQ(plain, 1);
   EXPECT_NE(plain_log.find("plain http"), std::string::npos) << plain_log;
+  EXPECT_EQ(RunToEnd({"--listen", "127.0.0.1:0", "--tls-cert", "/nowhere.pem"}).first, 1);
+  EXPECT_EQ(
+      RunToEnd({"--listen", "127.0.0.1:0", "--tls-cert", "/nowhere.pem", "--tls-key", "/nowhere"})
+          .first,
+      1);
   EXPECT_EQ(RunToEnd({"--listen", "localhost:0"}).first, 1);
   EXPECT_EQ(RunToEnd({"--listen", "127.0.0.1:99999"}).first, 1);
 }
 
 TEST(StateTest, OneCoordinatorPerStateAndPrivateFiles) {
   TempDir dir;
-  const std::vector<std::string> argv = {ProgramPath("auspex-coordd"), "--state",     dir / "state", "--listen",
-                                         "127.0.0.1:0",                "--port-file", dir / "port"};
+  const std::vector<std::string> argv = {ProgramPath("auspex-coordd"),
+                                         "--state",
+                                         dir / "state",
+                                         "--listen",
+                                         "127.0.0.1:0",
+                                         "--port-file",
+                                         dir / "port"};
   Process first(argv, dir / "log");
   ASSERT_NE(auspex::testing::WaitForLine(dir / "port", first), "");
   Process second(argv, dir / "log2");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Enrol, heartbeat, holds, leaving, accounts: coordinator sections 2, 5 and 6, against the real program.
+// Enrol, heartbeat, holds, leaving, accounts: coordinator sections 2, 5 and 6, against the real
+// program.
 #include <gtest/gtest.h>
 
 #include "tests/coordd/rig.h"
@@ -12,25 +13,29 @@ TEST(EnrolTest, AnswersInOrder) {
   const WorkerSigner key(1);
   std::string upper = key.public_key_hex();
   for (char& c : upper) c = static_cast<char>(std::toupper(c));
-  const Answer first = rig.Plain("POST", "/api/v0/workers/enroll",
-                                 {{"pubkey_hex", upper}, {"capabilities", {{"os", "linux"}}}, {"x", 1}});
+  const Answer first =
+      rig.Plain("POST", "/api/v0/workers/enroll",
+                {{"pubkey_hex", upper}, {"capabilities", {{"os", "linux"}}}, {"x", 1}});
   ASSERT_EQ(first.status, 201) << first.body;
   EXPECT_TRUE(first.json["worker_id"].get<std::string>().starts_with("wkr-"));
   EXPECT_EQ(first.json["worker_id"].get<std::string>().size(), 16u);
   EXPECT_EQ(first.json["trust_tier"], 0);
   EXPECT_EQ(first.json["registered_at"].get<std::string>().back(), 'Z');
-  const Answer again = rig.Plain("POST", "/api/v0/workers/enroll", {{"pubkey_hex", key.public_key_hex()}});
+  const Answer again =
+      rig.Plain("POST", "/api/v0/workers/enroll", {{"pubkey_hex", key.public_key_hex()}});
   EXPECT_EQ(again.status, 409);
   EXPECT_EQ(again.code(), "pubkey_already_enrolled");
   EXPECT_EQ(again.body.find("wkr-"), std::string::npos);
 
   const WorkerSigner tenant(2);
-  ASSERT_EQ(rig.Bearer("POST", "/api/v0/tenants",
-                       {{"tenant_id", "tenant-two"}, {"maintainer_pubkey", tenant.public_key_hex()}})
-                .status,
-            201);
-  EXPECT_EQ(rig.Plain("POST", "/api/v0/workers/enroll", {{"pubkey_hex", tenant.public_key_hex()}}).code(),
-            "pubkey_already_tenant");
+  ASSERT_EQ(
+      rig.Bearer("POST", "/api/v0/tenants",
+                 {{"tenant_id", "tenant-two"}, {"maintainer_pubkey", tenant.public_key_hex()}})
+          .status,
+      201);
+  EXPECT_EQ(
+      rig.Plain("POST", "/api/v0/workers/enroll", {{"pubkey_hex", tenant.public_key_hex()}}).code(),
+      "pubkey_already_tenant");
   // A signature by a key that is not enrolled yet.
   EXPECT_EQ(rig.Signed(WorkerSigner(3), "POST", "/api/v0/workers/enroll",
                        {{"pubkey_hex", WorkerSigner(3).public_key_hex()}})
@@ -54,11 +59,13 @@ TEST(EnrolTest, SignedEnrolGivesTheIdBack) {
 TEST(EnrolTest, RateLimitHasItsOwnShape) {
   CoordinatorRig rig({"--rate-limits", "on"});
   for (unsigned char n = 0; n < 10; ++n) {
-    EXPECT_EQ(rig.Plain("POST", "/api/v0/workers/enroll", {{"pubkey_hex", WorkerSigner(n).public_key_hex()}}).status,
+    EXPECT_EQ(rig.Plain("POST", "/api/v0/workers/enroll",
+                        {{"pubkey_hex", WorkerSigner(n).public_key_hex()}})
+                  .status,
               201);
   }
-  const Answer limited =
-      rig.Plain("POST", "/api/v0/workers/enroll", {{"pubkey_hex", WorkerSigner(99).public_key_hex()}});
+  const Answer limited = rig.Plain("POST", "/api/v0/workers/enroll",
+                                   {{"pubkey_hex", WorkerSigner(99).public_key_hex()}});
   EXPECT_EQ(limited.status, 429);
   EXPECT_EQ(limited.json, Json({{"error", "Rate limit exceeded: 10 per 1 hour"}}));
 }
@@ -72,26 +79,33 @@ TEST(CallerTest, ClassBeforeIdentity) {
   EXPECT_EQ(unsigned_call.details()["credential_class"], "anonymous");
   const Answer mismatch = rig.Signed(other.key(), "GET", worker.Path("/assignments"));
   EXPECT_EQ(mismatch.code(), "worker_id_mismatch");
-  EXPECT_EQ(mismatch.details(), Json({{"credential_worker_id", other.id()}, {"url_worker_id", worker.id()}}));
-  EXPECT_EQ(rig.Signed(other.key(), "GET", worker.Path("")).code(), "worker_self_or_maintainer_required");
+  EXPECT_EQ(mismatch.details(),
+            Json({{"credential_worker_id", other.id()}, {"url_worker_id", worker.id()}}));
+  EXPECT_EQ(rig.Signed(other.key(), "GET", worker.Path("")).code(),
+            "worker_self_or_maintainer_required");
   EXPECT_EQ(rig.Signed(worker.key(), "GET", "/api/v0/workers").code(), "maintainer_required");
 
   using auspex::testing::HttpCall;
-  EXPECT_EQ(Parse(HttpCall(rig.port(), "GET", "/api/v0/workers", {{"Authorization", "Basic x"}})).code(),
-            "malformed_authorization_header");
-  EXPECT_EQ(Parse(HttpCall(rig.port(), "GET", "/api/v0/workers", {{"Authorization", "Bearer x"}})).code(),
-            "invalid_maintainer_token");
-  EXPECT_EQ(Parse(HttpCall(rig.port(), "GET", worker.Path(""), {{"Signature-Input", "x"}})).code(), "auth_error");
+  EXPECT_EQ(
+      Parse(HttpCall(rig.port(), "GET", "/api/v0/workers", {{"Authorization", "Basic x"}})).code(),
+      "malformed_authorization_header");
+  EXPECT_EQ(
+      Parse(HttpCall(rig.port(), "GET", "/api/v0/workers", {{"Authorization", "Bearer x"}})).code(),
+      "invalid_maintainer_token");
+  EXPECT_EQ(Parse(HttpCall(rig.port(), "GET", worker.Path(""), {{"Signature-Input", "x"}})).code(),
+            "auth_error");
 }
 
 TEST(CallerTest, ReplaysAreTakenByDefaultAndRefusedBySwitch) {
   for (const bool refuse : {false, true}) {
-    CoordinatorRig rig(refuse ? std::vector<std::string>{"--refuse-replays"} : std::vector<std::string>{});
+    CoordinatorRig rig(refuse ? std::vector<std::string>{"--refuse-replays"}
+                              : std::vector<std::string>{});
     LabWorker worker(rig, 1);
     const std::string path = worker.Path("/prestage");
     const HeaderList headers = worker.key().Request("GET", path, rig.authority());
     EXPECT_EQ(auspex::testing::HttpCall(rig.port(), "GET", path, headers).status, 200);
-    EXPECT_EQ(auspex::testing::HttpCall(rig.port(), "GET", path, headers).status, refuse ? 401 : 200);
+    EXPECT_EQ(auspex::testing::HttpCall(rig.port(), "GET", path, headers).status,
+              refuse ? 401 : 200);
   }
 }
 
@@ -117,15 +131,19 @@ TEST(HeartbeatTest, ReplacesCapabilitiesAndTellsReleases) {
     EXPECT_FALSE(beat.json.contains(name)) << name;
   }
   EXPECT_EQ(worker.Post("/heartbeat").status, 422);  // a body is needed
-  EXPECT_EQ(worker.Post("/heartbeat", {{"capabilities", 1}}).json["detail"][0]["loc"][1], "capabilities");
-  EXPECT_EQ(worker.Post("/heartbeat", {{"model_downloads", {{"m", {{"bytes_downloaded", "x"}}}}}}).status, 422);
+  EXPECT_EQ(worker.Post("/heartbeat", {{"capabilities", 1}}).json["detail"][0]["loc"][1],
+            "capabilities");
+  EXPECT_EQ(
+      worker.Post("/heartbeat", {{"model_downloads", {{"m", {{"bytes_downloaded", "x"}}}}}}).status,
+      422);
 }
 
 TEST(HoldTest, QuarantineAndPauseShowOnThePoll) {
   CoordinatorRig rig;
   LabWorker worker(rig, 1);
   EXPECT_EQ(rig.Bearer("POST", worker.Path("/actions/pause"), Json::object()).status, 422);
-  EXPECT_EQ(rig.Bearer("POST", worker.Path("/actions/pause"), {{"reason", "moving racks"}}).status, 200);
+  EXPECT_EQ(rig.Bearer("POST", worker.Path("/actions/pause"), {{"reason", "moving racks"}}).status,
+            200);
   Answer poll = worker.Get("/assignments");
   EXPECT_EQ(poll.status, 423);
   EXPECT_EQ(poll.code(), "worker_paused");
@@ -133,7 +151,8 @@ TEST(HoldTest, QuarantineAndPauseShowOnThePoll) {
   EXPECT_EQ(poll.details()["no_fault"], true);
   EXPECT_TRUE(poll.details()["paused_at"].get<std::string>().ends_with("+00:00"));
   // Quarantine comes first.
-  EXPECT_EQ(rig.Bearer("POST", worker.Path("/actions/quarantine"), {{"reason", "odd"}}).status, 200);
+  EXPECT_EQ(rig.Bearer("POST", worker.Path("/actions/quarantine"), {{"reason", "odd"}}).status,
+            200);
   poll = worker.Get("/assignments");
   EXPECT_EQ(poll.code(), "worker_quarantined");
   EXPECT_EQ(poll.details()["quarantine_reason"], "odd");
@@ -149,7 +168,8 @@ TEST(HoldTest, SelfPausedAndCriticalGetNoWorkAndNoReason) {
   CoordinatorRig rig;
   LabWorker worker(rig, 1);
   rig.Submit("exp-one", 1, 1);
-  for (const Json& more : {Json{{"self_paused", true}}, Json{{"thermal", {{"state", "critical"}}}}}) {
+  for (const Json& more :
+       {Json{{"self_paused", true}}, Json{{"thermal", {{"state", "critical"}}}}}) {
     worker.Heartbeat(more);
     const Answer poll = worker.Get("/assignments");
     EXPECT_EQ(poll.status, 200);
@@ -167,20 +187,27 @@ TEST(RetireTest, KeyIsUnknownAfterwards) {
   EXPECT_EQ(retired.status, 200);
   EXPECT_TRUE(retired.json.contains("retired_at"));
   EXPECT_EQ(worker.Post("/actions/retire").code(), "invalid_signature");
-  EXPECT_EQ(rig.Plain("POST", "/api/v0/workers/enroll", {{"pubkey_hex", worker.key().public_key_hex()}}).code(),
-            "pubkey_retired");
-  EXPECT_EQ(rig.Bearer("POST", worker.Path("/actions/retire")).status, 200);  // idempotent for the maintainer
-  EXPECT_EQ(rig.Bearer("POST", worker.Path("/actions/pause"), {{"reason", "x"}}).code(), "worker_retired");
+  EXPECT_EQ(
+      rig.Plain("POST", "/api/v0/workers/enroll", {{"pubkey_hex", worker.key().public_key_hex()}})
+          .code(),
+      "pubkey_retired");
+  EXPECT_EQ(rig.Bearer("POST", worker.Path("/actions/retire")).status,
+            200);  // idempotent for the maintainer
+  EXPECT_EQ(rig.Bearer("POST", worker.Path("/actions/pause"), {{"reason", "x"}}).code(),
+            "worker_retired");
 }
 
 TEST(AccountTest, ExchangeUpgradeUnbindAttribution) {
   CoordinatorRig rig({"--idp", "fake"});
   LabWorker worker(rig, 1);
-  EXPECT_EQ(rig.Plain("POST", "/api/v0/accounts/oauth/exchange", {{"idp", "x"}, {"access_token", "good-a"}}).status,
+  EXPECT_EQ(rig.Plain("POST", "/api/v0/accounts/oauth/exchange",
+                      {{"idp", "x"}, {"access_token", "good-a"}})
+                .status,
             422);
-  EXPECT_EQ(
-      rig.Plain("POST", "/api/v0/accounts/oauth/exchange", {{"idp", "github"}, {"access_token", "bad"}}).code(),
-      "invalid_access_token");
+  EXPECT_EQ(rig.Plain("POST", "/api/v0/accounts/oauth/exchange",
+                      {{"idp", "github"}, {"access_token", "bad"}})
+                .code(),
+            "invalid_access_token");
   const Json login = {{"idp", "github"}, {"access_token", "good-ann"}};
   const Answer first = rig.Plain("POST", "/api/v0/accounts/oauth/exchange", login);
   ASSERT_EQ(first.status, 200) << first.body;
@@ -196,9 +223,12 @@ TEST(AccountTest, ExchangeUpgradeUnbindAttribution) {
   EXPECT_EQ(second.json["is_new_account"], false);
   EXPECT_EQ(second.json["account_id"], first.json["account_id"]);
 
-  const std::string path = "/api/v0/accounts/" + first.json["account_id"].get<std::string>() + "/attribution";
+  const std::string path =
+      "/api/v0/accounts/" + first.json["account_id"].get<std::string>() + "/attribution";
   EXPECT_EQ(rig.Signed(worker.key(), "GET", path).json, Json({{"public_attribution", false}}));
-  EXPECT_EQ(rig.Signed(worker.key(), "PUT", path, {{"public_attribution", true}, {"attribution_name", "X"}}).json,
+  EXPECT_EQ(rig.Signed(worker.key(), "PUT", path,
+                       {{"public_attribution", true}, {"attribution_name", "X"}})
+                .json,
             Json({{"public_attribution", true}}));
   LabWorker stranger(rig, 2);
   EXPECT_EQ(rig.Signed(stranger.key(), "GET", path).status, 403);
@@ -208,17 +238,18 @@ TEST(AccountTest, ExchangeUpgradeUnbindAttribution) {
 
 TEST(AccountTest, WithoutAProviderThereIsNoLogin) {
   CoordinatorRig rig;
-  EXPECT_EQ(
-      rig.Plain("POST", "/api/v0/accounts/oauth/exchange", {{"idp", "github"}, {"access_token", "good-a"}}).code(),
-      "unsupported_idp");
+  EXPECT_EQ(rig.Plain("POST", "/api/v0/accounts/oauth/exchange",
+                      {{"idp", "github"}, {"access_token", "good-a"}})
+                .code(),
+            "unsupported_idp");
   EXPECT_EQ(rig.Plain("POST", "/fake-idp/login/device/code").status, 404);
 }
 
 TEST(FakeIdpTest, Scenarios) {
   CoordinatorRig rig({"--idp", "fake"});
   const auto call = [&](const std::string& path, const std::string& form) {
-    return Parse(auspex::testing::HttpCall(rig.port(), "POST", path,
-                                           {{"Content-Type", "application/x-www-form-urlencoded"}}, form));
+    return Parse(auspex::testing::HttpCall(
+        rig.port(), "POST", path, {{"Content-Type", "application/x-www-form-urlencoded"}}, form));
   };
   const std::map<std::string, std::vector<std::string>> expected = {
       {"", {""}},
@@ -228,14 +259,17 @@ TEST(FakeIdpTest, Scenarios) {
       {"denied/", {"access_denied"}},
       {"expired/", {"expired_token"}}};
   for (const auto& [scenario, answers] : expected) {
-    const Answer start = call("/fake-idp/" + scenario + "login/device/code", "client_id=abc&scope=read%3Auser");
+    const Answer start =
+        call("/fake-idp/" + scenario + "login/device/code", "client_id=abc&scope=read%3Auser");
     ASSERT_EQ(start.status, 200);
     for (const std::string& error : answers) {
-      const Answer poll = call("/fake-idp/" + scenario + "login/oauth/access_token",
-                               "client_id=abc&device_code=" + start.json["device_code"].get<std::string>() +
-                                   "&grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code");
+      const Answer poll =
+          call("/fake-idp/" + scenario + "login/oauth/access_token",
+               "client_id=abc&device_code=" + start.json["device_code"].get<std::string>() +
+                   "&grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code");
       EXPECT_EQ(poll.json.value("error", ""), error) << scenario;
-      EXPECT_EQ(poll.json.value("access_token", "").starts_with("good-"), error.empty()) << scenario;
+      EXPECT_EQ(poll.json.value("access_token", "").starts_with("good-"), error.empty())
+          << scenario;
     }
   }
 }

@@ -75,12 +75,14 @@ HttpAnswer HttpConnection::Receive() {
     const size_t line_end = head.find("\r\n", at);
     const std::string line = head.substr(at, line_end - at);
     const size_t colon = line.find(": ");
-    if (colon != std::string::npos) out.headers[Lower(line.substr(0, colon))] = line.substr(colon + 2);
+    if (colon != std::string::npos)
+      out.headers[Lower(line.substr(0, colon))] = line.substr(colon + 2);
     at = line_end + 2;
   }
   if (status == 100) return Receive();
   const auto length = out.headers.find("content-length");
-  const size_t want = length == out.headers.end() ? 0 : std::strtoull(length->second.c_str(), nullptr, 10);
+  const size_t want =
+      length == out.headers.end() ? 0 : std::strtoull(length->second.c_str(), nullptr, 10);
   while (pending_.size() < want) {
     if (!ReadMore()) return out;
   }
@@ -97,18 +99,19 @@ std::optional<std::string> HttpConnection::ReceiveUntilClosed() {
   return pending_;
 }
 
-HttpAnswer HttpConnection::Call(const std::string& method, const std::string& target, const HeaderList& headers,
-                                const std::string& body) {
+HttpAnswer HttpConnection::Call(const std::string& method, const std::string& target,
+                                const HeaderList& headers, const std::string& body) {
   std::string text = method + " " + target + " HTTP/1.1\r\nHost: " + authority_ + "\r\n";
   for (const auto& [name, value] : headers) text += name + ": " + value + "\r\n";
-  if (!body.empty() || method == "POST") text += "Content-Length: " + std::to_string(body.size()) + "\r\n";
+  if (!body.empty() || method == "POST")
+    text += "Content-Length: " + std::to_string(body.size()) + "\r\n";
   // A refusal may come before the body is through; what the server said still counts.
   Send(text + "\r\n" + body);
   return Receive();
 }
 
-HttpAnswer HttpCall(int port, const std::string& method, const std::string& target, const HeaderList& headers,
-                    const std::string& body) {
+HttpAnswer HttpCall(int port, const std::string& method, const std::string& target,
+                    const HeaderList& headers, const std::string& body) {
   return HttpConnection(port).Call(method, target, headers, body);
 }
 

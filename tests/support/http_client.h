@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// HttpConnection: a small blocking HTTP/1.1 client over a plain loopback socket, which sends exactly the octets that a test
-// wants. Every wait is bounded (20 s). Not thread-safe.
+// HttpConnection: a small blocking HTTP/1.1 client over a plain loopback socket, which sends
+// exactly the octets that a test wants. Every wait is bounded (20 s). Not thread-safe.
 #ifndef AUSPEX_TESTS_SUPPORT_HTTP_CLIENT_H_
 #define AUSPEX_TESTS_SUPPORT_HTTP_CLIENT_H_
 
@@ -15,8 +15,8 @@ namespace auspex::testing {
 using HeaderList = std::vector<std::pair<std::string, std::string>>;
 
 struct HttpAnswer {
-  int status = 0;                               // 0: no answer (closed, or timed out)
-  std::map<std::string, std::string> headers;   // names in lower case
+  int status = 0;                              // 0: no answer (closed, or timed out)
+  std::map<std::string, std::string> headers;  // names in lower case
   std::string body;
 };
 
@@ -36,8 +36,8 @@ class HttpConnection {
   // Waits until the peer closes; what it sent before. nullopt when it does not close.
   std::optional<std::string> ReceiveUntilClosed();
   // A request with Host and, for a body, Content-Length added; then Receive.
-  HttpAnswer Call(const std::string& method, const std::string& target, const HeaderList& headers = {},
-                  const std::string& body = "");
+  HttpAnswer Call(const std::string& method, const std::string& target,
+                  const HeaderList& headers = {}, const std::string& body = "");
   // "127.0.0.1:port"
   const std::string& authority() const { return authority_; }
   void Close();

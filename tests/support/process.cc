@@ -93,7 +93,8 @@ std::string ReadAll(const std::string& path) {
   return out.str();
 }
 
-std::string WaitForLine(const std::string& path, Process& process, std::chrono::milliseconds patience) {
+std::string WaitForLine(const std::string& path, Process& process,
+                        std::chrono::milliseconds patience) {
   const auto deadline = std::chrono::steady_clock::now() + patience;
   for (;;) {
     const std::string text = ReadAll(path);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// TempDir: a fresh private directory for one test, removed with everything in it on destruction. Not thread-safe.
+// TempDir: a fresh private directory for one test, removed with everything in it on destruction.
+// Not thread-safe.
 #ifndef AUSPEX_TESTS_SUPPORT_TEMP_DIR_H_
 #define AUSPEX_TESTS_SUPPORT_TEMP_DIR_H_
 

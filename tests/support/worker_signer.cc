@@ -41,16 +41,18 @@ void WorkerSigner::Derive(const unsigned char seed[32]) {
 
 std::string WorkerSigner::Sign(const std::string& octets) const {
   unsigned char signature[64];
-  crypto_sign_detached(signature, nullptr, reinterpret_cast<const unsigned char*>(octets.data()), octets.size(),
-                       secret_);
+  crypto_sign_detached(signature, nullptr, reinterpret_cast<const unsigned char*>(octets.data()),
+                       octets.size(), secret_);
   return Base64(signature, sizeof signature);
 }
 
 HeaderList WorkerSigner::Request(const std::string& method, const std::string& path,
-                                 const std::string& authority, const std::string& body, int64_t created) const {
+                                 const std::string& authority, const std::string& body,
+                                 int64_t created) const {
   HeaderList out;
   std::string covered = "(\"@method\" \"@path\" \"@authority\"";
-  std::string base = "\"@method\": " + method + "\n\"@path\": " + path + "\n\"@authority\": " + authority + "\n";
+  std::string base =
+      "\"@method\": " + method + "\n\"@path\": " + path + "\n\"@authority\": " + authority + "\n";
   if (!body.empty()) {
     unsigned char hash[32];
     crypto_hash_sha256(hash, reinterpret_cast<const unsigned char*>(body.data()), body.size());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// WorkerSigner: an Ed25519 key that signs requests and results the way a worker does, written down here a second time so that
-// tests do not compare our code with itself. Immutable; any thread.
+// WorkerSigner: an Ed25519 key that signs requests and results the way a worker does, written down
+// here a second time so that tests do not compare our code with itself. Immutable; any thread.
 #ifndef AUSPEX_TESTS_SUPPORT_WORKER_SIGNER_H_
 #define AUSPEX_TESTS_SUPPORT_WORKER_SIGNER_H_
 
@@ -16,15 +16,17 @@ class WorkerSigner {
  public:
   // The key of a seed of 32 octets that are all `fill`.
   explicit WorkerSigner(unsigned char fill);
-  // The key whose seed is the octets first, first + 1, ...: 0 and 32 are the keys of the published vectors.
+  // The key whose seed is the octets first, first + 1, ...: 0 and 32 are the keys of the published
+  // vectors.
   static WorkerSigner FromRun(unsigned char first);
 
   const std::string& public_key_hex() const { return public_key_hex_; }
   // Base64 of the signature of `octets`.
   std::string Sign(const std::string& octets) const;
   // Signature headers (and Content-Digest, Content-Type for a body) of a request.
-  HeaderList Request(const std::string& method, const std::string& path, const std::string& authority,
-                     const std::string& body = "", int64_t created = std::time(nullptr)) const;
+  HeaderList Request(const std::string& method, const std::string& path,
+                     const std::string& authority, const std::string& body = "",
+                     int64_t created = std::time(nullptr)) const;
 
  private:
   WorkerSigner() = default;
