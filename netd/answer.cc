@@ -13,12 +13,14 @@
 namespace auspex {
 namespace {
 
-constexpr JsonLimits kSmallLimits = {.max_octets = kMaxSmallAnswer, .max_depth = 32, .max_values = 10'000};
+constexpr JsonLimits kSmallLimits = {
+    .max_octets = kMaxSmallAnswer, .max_depth = 32, .max_values = 10'000};
 
 std::string CodeOf(const std::string* text) {
   if (text == nullptr || text->empty() || text->size() > 64) return "";
-  const bool word = std::all_of(text->begin(), text->end(),
-                                [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
+  const bool word = std::all_of(text->begin(), text->end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+  });
   return word ? *text : "";
 }
 
@@ -27,10 +29,12 @@ std::string CodeOf(const std::string* text) {
 absl::StatusOr<JsonValue> ReadAnswerObject(const HttpResponse& response) {
   absl::StatusOr<JsonValue> value = ReadJson(response.body, kSmallLimits);
   if (!value.ok()) {
-    return absl::InvalidArgumentError(Cat("HTTP ", response.status, " with an unreadable body: ", std::string(value.status().message())));
+    return absl::InvalidArgumentError(Cat("HTTP ", response.status, " with an unreadable body: ",
+                                          std::string(value.status().message())));
   }
   if (value->as_object() == nullptr) {
-    return absl::InvalidArgumentError(Cat("HTTP ", response.status, " whose body is not an object"));
+    return absl::InvalidArgumentError(
+        Cat("HTTP ", response.status, " whose body is not an object"));
   }
   return value;
 }
@@ -55,7 +59,8 @@ CoordinatorError ReadError(const HttpResponse& response) {
     // A validation list: the first entry's text is enough for a log.
     out.message = "the body failed validation";
     if (!list->empty()) {
-      if (const std::string* text = list->front().FindString("msg")) out.message = CleanText(*text, 300);
+      if (const std::string* text = list->front().FindString("msg"))
+        out.message = CleanText(*text, 300);
     }
     return out;
   }
@@ -63,7 +68,8 @@ CoordinatorError ReadError(const HttpResponse& response) {
   if (error == nullptr) return out;
   out.code = CodeOf(error->FindString("code"));
   if (const std::string* text = error->FindString("message")) out.message = CleanText(*text, 300);
-  if (const JsonValue* details = error->Find("details"); details != nullptr && details->as_object() != nullptr) {
+  if (const JsonValue* details = error->Find("details");
+      details != nullptr && details->as_object() != nullptr) {
     out.details = *details;
   }
   return out;

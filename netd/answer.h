@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What every answer of the coordinator has in common: a JSON object with 200 or 201, and the five shapes of an error (wire protocol 1.3).
-// Pure functions over untrusted text; safe from any thread.
+// What every answer of the coordinator has in common: a JSON object with 200 or 201, and the five
+// shapes of an error (wire protocol 1.3). Pure functions over untrusted text; safe from any thread.
 #ifndef AUSPEX_NETD_ANSWER_H_
 #define AUSPEX_NETD_ANSWER_H_
 
@@ -32,10 +32,12 @@ CoordinatorError ReadError(const HttpResponse& response);
 // "HTTP 401 signature_expired: text": for logs, status and the owner.
 std::string Describe(const HttpResponse& response, const CoordinatorError& error);
 
-// Coordinator's clock minus ours in seconds when `error` is signature_expired with a plausible server_time.
+// Coordinator's clock minus ours in seconds when `error` is signature_expired with a plausible
+// server_time.
 std::optional<int64_t> ClockSkew(const CoordinatorError& error, int64_t now_unix);
 
-// `untrusted_text` as valid UTF-8 without control characters, cut to `max_octets` at a character's border.
+// `untrusted_text` as valid UTF-8 without control characters, cut to `max_octets` at a character's
+// border.
 std::string CleanText(std::string_view untrusted_text, size_t max_octets);
 
 // A string member that is an ISO 8601 timestamp of at most 64 characters; empty when it is not.

@@ -44,7 +44,8 @@ std::string EnrolBody(const PublicKeyHex& key) {
 
 }  // namespace
 
-grpc::Status ConnectionService::GetStatus(grpc::ServerContext*, const netd::v1::GetStatusRequest*, netd::v1::ConnectionStatus* response) {
+grpc::Status ConnectionService::GetStatus(grpc::ServerContext*, const netd::v1::GetStatusRequest*,
+                                          netd::v1::ConnectionStatus* response) {
   const Counters::Snapshot now = counters_.Get();
   response->set_base_url(coordinator_.base().str());
   response->set_heartbeats_attempted(now.heartbeats_succeeded + now.heartbeats_failed);
@@ -60,17 +61,20 @@ grpc::Status ConnectionService::GetStatus(grpc::ServerContext*, const netd::v1::
   return grpc::Status::OK;
 }
 
-grpc::Status ConnectionService::Enrol(grpc::ServerContext*, const netd::v1::EnrolRequest* request, netd::v1::EnrolResponse* response) {
+grpc::Status ConnectionService::Enrol(grpc::ServerContext*, const netd::v1::EnrolRequest* request,
+                                      netd::v1::EnrolResponse* response) {
   std::lock_guard lock(one_at_a_time_);
   return ToGrpc(DoEnrol(*request, *response));
 }
 
-absl::Status ConnectionService::DoEnrol(const netd::v1::EnrolRequest& request, netd::v1::EnrolResponse& response) {
+absl::Status ConnectionService::DoEnrol(const netd::v1::EnrolRequest& request,
+                                        netd::v1::EnrolResponse& response) {
   ASSIGN_OR_RETURN(const PublicKeyHex key, PublicKeyHex::Parse(request.public_key_hex()));
   ASSIGN_OR_RETURN(const stated::v1::Identity identity, stated_.GetIdentity(stop_));
   if (identity.enrolled()) {
     if (identity.public_key_hex() != key.str()) {
-      return absl::FailedPreconditionError("this worker is enrolled with another key; withdraw first");
+      return absl::FailedPreconditionError(
+          "this worker is enrolled with another key; withdraw first");
     }
     response.set_worker_id(identity.worker_id());
     response.set_trust_tier(identity.trust_tier());
@@ -78,7 +82,8 @@ absl::Status ConnectionService::DoEnrol(const netd::v1::EnrolRequest& request, n
     response.set_base_url(identity.base_url());
     return absl::OkStatus();
   }
-  absl::StatusOr<HttpResponse> http = coordinator_.CallUnsigned(routes::Enroll(), EnrolBody(key), stop_);
+  absl::StatusOr<HttpResponse> http =
+      coordinator_.CallUnsigned(routes::Enroll(), EnrolBody(key), stop_);
   if (!http.ok()) return absl::UnavailableError(std::string(http.status().message()));
   absl::StatusOr<EnrolAnswer> answer = ReadEnrolAnswer(*http);
   if (!answer.ok()) return absl::AbortedError(std::string(answer.status().message()));
@@ -104,8 +109,10 @@ absl::Status ConnectionService::DoEnrol(const netd::v1::EnrolRequest& request, n
 grpc::Status ConnectionService::Login(grpc::ServerContext* context, const netd::v1::LoginRequest*,
                                       grpc::ServerWriter<netd::v1::LoginEvent>* writer) {
   std::unique_lock lock(one_at_a_time_, std::try_to_lock);
-  if (!lock.owns_lock()) return ToGrpc(absl::AbortedError("another login or enrolment is under way"));
-  // Ends with the daemon or with the caller. gRPC's synchronous interface can only be asked whether the caller is still there.
+  if (!lock.owns_lock())
+    return ToGrpc(absl::AbortedError("another login or enrolment is under way"));
+  // Ends with the daemon or with the caller. gRPC's synchronous interface can only be asked whether
+  // the caller is still there.
   std::stop_source stop;
   std::stop_callback with_daemon(stop_, [&stop] { stop.request_stop(); });
   std::jthread watch([&stop, context](std::stop_token over) {
@@ -116,30 +123,35 @@ grpc::Status ConnectionService::Login(grpc::ServerContext* context, const netd::
   return ToGrpc(DoLogin(*writer, stop.get_token()));
 }
 
-absl::Status ConnectionService::DoLogin(grpc::ServerWriter<netd::v1::LoginEvent>& writer, std::stop_token stop) {
+absl::Status ConnectionService::DoLogin(grpc::ServerWriter<netd::v1::LoginEvent>& writer,
+                                        std::stop_token stop) {
   ASSIGN_OR_RETURN(const stated::v1::Identity identity, stated_.GetIdentity(stop));
   if (!identity.enrolled()) return absl::FailedPreconditionError("this worker is not enrolled");
   DeviceFlow flow(login_, http_);
-  ASSIGN_OR_RETURN(AccessToken token, flow.Run(
-                                          [&writer](const DeviceFlow::Prompt& prompt) {
-                                            netd::v1::LoginEvent event;
-                                            event.mutable_prompt()->set_verification_uri(prompt.verification_uri);
-                                            event.mutable_prompt()->set_user_code(prompt.user_code);
-                                            event.mutable_prompt()->set_expires_in_seconds(prompt.expires_in_seconds);
-                                            writer.Write(event);
-                                          },
-                                          stop));
+  ASSIGN_OR_RETURN(AccessToken token,
+                   flow.Run(
+                       [&writer](const DeviceFlow::Prompt& prompt) {
+                         netd::v1::LoginEvent event;
+                         event.mutable_prompt()->set_verification_uri(prompt.verification_uri);
+                         event.mutable_prompt()->set_user_code(prompt.user_code);
+                         event.mutable_prompt()->set_expires_in_seconds(prompt.expires_in_seconds);
+                         writer.Write(event);
+                       },
+                       stop));
   netd::v1::LoginEvent event;
   RETURN_IF_ERROR(Bind(std::move(token), identity.trust_tier(), *event.mutable_done(), stop));
   writer.Write(event);
   return absl::OkStatus();
 }
 
-absl::Status ConnectionService::Bind(AccessToken token, uint32_t old_tier, netd::v1::LoginEvent::Done& done, std::stop_token stop) {
+absl::Status ConnectionService::Bind(AccessToken token, uint32_t old_tier,
+                                     netd::v1::LoginEvent::Done& done, std::stop_token stop) {
   JsonObject exchange;
   exchange.emplace("idp", "github");
   exchange.emplace("access_token", token.text());
-  ASSIGN_OR_RETURN(const HttpResponse exchanged, coordinator_.CallUnsigned(routes::OauthExchange(), WriteCanonical(exchange), stop));
+  ASSIGN_OR_RETURN(
+      const HttpResponse exchanged,
+      coordinator_.CallUnsigned(routes::OauthExchange(), WriteCanonical(exchange), stop));
   ASSIGN_OR_RETURN(const ExchangeAnswer account, ReadExchangeAnswer(exchanged));
 
   JsonObject upgrade;
@@ -165,7 +177,8 @@ absl::Status ConnectionService::Bind(AccessToken token, uint32_t old_tier, netd:
   return absl::OkStatus();
 }
 
-grpc::Status ConnectionService::Retire(grpc::ServerContext*, const netd::v1::RetireRequest*, netd::v1::RetireResponse* response) {
+grpc::Status ConnectionService::Retire(grpc::ServerContext*, const netd::v1::RetireRequest*,
+                                       netd::v1::RetireResponse* response) {
   return ToGrpc(DoRetire(*response));
 }
 

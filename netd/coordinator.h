@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Coordinator: calls to the one configured coordinator. A signed call has two halves: keyd composes and signs, then exactly what it
-// returned is sent, after a check that it addresses this coordinator. Safe from any thread.
+// Coordinator: calls to the one configured coordinator. A signed call has two halves: keyd composes
+// and signs, then exactly what it returned is sent, after a check that it addresses this
+// coordinator. Safe from any thread.
 #ifndef AUSPEX_NETD_COORDINATOR_H_
 #define AUSPEX_NETD_COORDINATOR_H_
 
@@ -30,16 +31,21 @@ class Coordinator {
   Coordinator(const BaseUrl& base, HttpClient& http, KeydClient& keyd, Counters& counters)
       : base_(base), http_(http), keyd_(keyd), counters_(counters) {}
 
-  // First half: keyd's answer, or its error. FAILED_PRECONDITION too when keyd signs for another coordinator.
-  absl::StatusOr<keyd::v1::SignedRequest> Sign(const keyd::v1::SignRequestRequest& intent, std::stop_token stop);
+  // First half: keyd's answer, or its error. FAILED_PRECONDITION too when keyd signs for another
+  // coordinator.
+  absl::StatusOr<keyd::v1::SignedRequest> Sign(const keyd::v1::SignRequestRequest& intent,
+                                               std::stop_token stop);
   // Second half: errors as HttpClient's. `body` must be what was digested for the intent.
-  absl::StatusOr<HttpResponse> Send(const keyd::v1::SignedRequest& request, std::string body, const HttpLimits& limits,
-                                    std::stop_token stop, std::vector<std::pair<std::string, std::string>> more_headers = {},
-                                    const HttpSink& sink = nullptr);
+  absl::StatusOr<HttpResponse> Send(
+      const keyd::v1::SignedRequest& request, std::string body, const HttpLimits& limits,
+      std::stop_token stop, std::vector<std::pair<std::string, std::string>> more_headers = {},
+      const HttpSink& sink = nullptr);
   // Both halves, where the caller need not know which one failed.
-  absl::StatusOr<HttpResponse> Call(const keyd::v1::SignRequestRequest& intent, std::string body, std::stop_token stop);
+  absl::StatusOr<HttpResponse> Call(const keyd::v1::SignRequestRequest& intent, std::string body,
+                                    std::stop_token stop);
   // An unsigned call with a JSON body.
-  absl::StatusOr<HttpResponse> CallUnsigned(const Route& route, std::string json_body, std::stop_token stop);
+  absl::StatusOr<HttpResponse> CallUnsigned(const Route& route, std::string json_body,
+                                            std::stop_token stop);
 
   const BaseUrl& base() const { return base_; }
 

@@ -35,9 +35,15 @@ void Counters::PollFailed(std::string_view error) {
 void Counters::CountOffer(Offer offer) {
   std::lock_guard lock(mutex_);
   switch (offer) {
-    case Offer::kAccepted: ++now_.accepted; break;
-    case Offer::kRefused: ++now_.refused; break;
-    case Offer::kKnown: ++now_.known; break;
+    case Offer::kAccepted:
+      ++now_.accepted;
+      break;
+    case Offer::kRefused:
+      ++now_.refused;
+      break;
+    case Offer::kKnown:
+      ++now_.known;
+      break;
   }
 }
 
@@ -57,9 +63,11 @@ Counters::Snapshot Counters::Get() const {
 }
 
 std::string Counters::Snapshot::Summary() const {
-  return Cat("heartbeats: ", heartbeats_succeeded + heartbeats_failed, " attempted, ", heartbeats_succeeded, " succeeded, ",
-             heartbeats_failed, " failed; polls: ", polls_succeeded + polls_failed, " attempted, ", polls_succeeded, " succeeded, ",
-             polls_failed, " failed; work: ", accepted, " accepted, ", refused, " refused, ", polls_without_work, " without work");
+  return Cat("heartbeats: ", heartbeats_succeeded + heartbeats_failed, " attempted, ",
+             heartbeats_succeeded, " succeeded, ", heartbeats_failed,
+             " failed; polls: ", polls_succeeded + polls_failed, " attempted, ", polls_succeeded,
+             " succeeded, ", polls_failed, " failed; work: ", accepted, " accepted, ", refused,
+             " refused, ", polls_without_work, " without work");
 }
 
 }  // namespace auspex

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Counters: how the connection has been doing since the start, for status, for the summary of a bounded run, and for the exit code.
-// Safe from any thread.
+// Counters: how the connection has been doing since the start, for status, for the summary of a
+// bounded run, and for the exit code. Safe from any thread.
 #ifndef AUSPEX_NETD_COUNTERS_H_
 #define AUSPEX_NETD_COUNTERS_H_
 
@@ -15,7 +15,8 @@ class Counters {
  public:
   struct Snapshot {
     uint64_t heartbeats_succeeded = 0, heartbeats_failed = 0;
-    uint64_t polls_succeeded = 0, polls_failed = 0, polls_without_work = 0;  // a hold is a success without work
+    uint64_t polls_succeeded = 0, polls_failed = 0,
+             polls_without_work = 0;  // a hold is a success without work
     uint64_t accepted = 0, refused = 0, known = 0;
     bool long_polling = false;
     std::string last_error;

@@ -7,7 +7,9 @@ namespace auspex {
 namespace {
 
 // Reasons whose coming or going changes what the coordinator may route here.
-bool ChangesRouting(const std::string& reason) { return reason == "self_paused" || reason == "no_runner"; }
+bool ChangesRouting(const std::string& reason) {
+  return reason == "self_paused" || reason == "no_runner";
+}
 
 }  // namespace
 
@@ -64,7 +66,8 @@ DemandBoard::View DemandBoard::Get() const {
   return ViewLocked();
 }
 
-bool DemandBoard::Wait(std::stop_token stop, double seconds, const Predicate& predicate, View* view) {
+bool DemandBoard::Wait(std::stop_token stop, double seconds, const Predicate& predicate,
+                       View* view) {
   std::unique_lock lock(mutex_);
   View seen;
   const auto holds = [&] {
@@ -76,7 +79,8 @@ bool DemandBoard::Wait(std::stop_token stop, double seconds, const Predicate& pr
     result = changed_.wait(lock, stop, holds);
   } else {
     // A year is for ever here, and keeps the clock's arithmetic in range.
-    const auto time = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(std::min(seconds, 3e7)));
+    const auto time = std::chrono::duration_cast<std::chrono::nanoseconds>(
+        std::chrono::duration<double>(std::min(seconds, 3e7)));
     result = changed_.wait_for(lock, stop, time, holds);
   }
   if (view != nullptr) *view = seen;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// DeviceFlow: the login of wire protocol section 7 (RFC 8628) against an identity provider, up to its access token. Failures in between are waited
-// out until the code expires (W13). One Run at a time per object; blocking.
+// DeviceFlow: the login of wire protocol section 7 (RFC 8628) against an identity provider, up to
+// its access token. Failures in between are waited out until the code expires (W13). One Run at a
+// time per object; blocking.
 #ifndef AUSPEX_NETD_DEVICE_FLOW_H_
 #define AUSPEX_NETD_DEVICE_FLOW_H_
 
@@ -47,9 +48,11 @@ class DeviceFlow {
   // `http` must outlive the object.
   DeviceFlow(Options options, HttpClient& http) : options_(std::move(options)), http_(http) {}
 
-  // Shows the prompt once and waits for the person. UNAVAILABLE the provider could not be reached at the start; ABORTED the person or the
-  // provider said no; DEADLINE_EXCEEDED the code expired; INVALID_ARGUMENT an answer that cannot be used; CANCELLED `stop`.
-  absl::StatusOr<AccessToken> Run(const std::function<void(const Prompt&)>& show, std::stop_token stop);
+  // Shows the prompt once and waits for the person. UNAVAILABLE the provider could not be reached
+  // at the start; ABORTED the person or the provider said no; DEADLINE_EXCEEDED the code expired;
+  // INVALID_ARGUMENT an answer that cannot be used; CANCELLED `stop`.
+  absl::StatusOr<AccessToken> Run(const std::function<void(const Prompt&)>& show,
+                                  std::stop_token stop);
 
  private:
   absl::StatusOr<HttpResponse> Post(std::string_view path, std::string form, std::stop_token stop);

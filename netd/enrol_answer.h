@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The answers to enrolment and to the exchange of an identity provider's token (wire protocol 5.1, 5.7). Pure, any thread.
+// The answers to enrolment and to the exchange of an identity provider's token (wire
+// protocol 5.1, 5.7). Pure, any thread.
 #ifndef AUSPEX_NETD_ENROL_ANSWER_H_
 #define AUSPEX_NETD_ENROL_ANSWER_H_
 
@@ -13,12 +14,13 @@
 namespace auspex {
 
 struct EnrolAnswer {
-  std::string refusal;        // the code of a 409 that a person must look at; the rest is then empty
-  std::string worker_id;      // parsed as WorkerId
+  std::string refusal;    // the code of a 409 that a person must look at; the rest is then empty
+  std::string worker_id;  // parsed as WorkerId
   uint32_t trust_tier = 0;
   std::string registered_at;  // ISO 8601
 };
-// ABORTED when the coordinator refused otherwise, INVALID_ARGUMENT when its answer does not hold what is required.
+// ABORTED when the coordinator refused otherwise, INVALID_ARGUMENT when its answer does not hold
+// what is required.
 absl::StatusOr<EnrolAnswer> ReadEnrolAnswer(const HttpResponse& response);
 
 struct ExchangeAnswer {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The answer to a heartbeat, and the worker view that upgrade and retire answer with too (wire protocol 5.2). Pure, any thread.
+// The answer to a heartbeat, and the worker view that upgrade and retire answer with too (wire
+// protocol 5.2). Pure, any thread.
 #ifndef AUSPEX_NETD_HEARTBEAT_ANSWER_H_
 #define AUSPEX_NETD_HEARTBEAT_ANSWER_H_
 
@@ -9,9 +10,11 @@
 
 namespace auspex {
 
-// What to record of a heartbeat: `ok` true with tier and release, for a 200 that has what is required. INVALID_ARGUMENT or ABORTED with a
-// printable message otherwise. A malformed release announcement is left out, never an error.
-absl::StatusOr<stated::v1::RecordHeartbeatRequest> ReadHeartbeatAnswer(const HttpResponse& response);
+// What to record of a heartbeat: `ok` true with tier and release, for a 200 that has what is
+// required. INVALID_ARGUMENT or ABORTED with a printable message otherwise. A malformed release
+// announcement is left out, never an error.
+absl::StatusOr<stated::v1::RecordHeartbeatRequest> ReadHeartbeatAnswer(
+    const HttpResponse& response);
 
 }  // namespace auspex
 

@@ -15,7 +15,8 @@
 namespace auspex {
 namespace {
 
-// Between stated's and keyd's note of an enrolment lies the owner's command: keyd's "not enrolled" is no failure for so long.
+// Between stated's and keyd's note of an enrolment lies the owner's command: keyd's "not enrolled"
+// is no failure for so long.
 constexpr double kNotReadyGrace = 5;
 constexpr double kNotReadyPause = 0.1;
 // Early beats in a row without a pause between them.
@@ -26,8 +27,8 @@ constexpr int kFreeEarlyBeats = 3;
 void HeartbeatLoop::Run(std::stop_token stop, const std::function<void()>& done) {
   const auto enrolled = [](const DemandBoard::View& view) { return view.enrolled; };
   board_.Wait(stop, -1, enrolled);
-  // Workers that were restarted together need not stay in step (W18); a runner that is about to connect is waited for, so that the first beat
-  // tells what it can do.
+  // Workers that were restarted together need not stay in step (W18); a runner that is about to
+  // connect is waited for, so that the first beat tells what it can do.
   SleepUnlessStopped(stop, RandomUpTo(0.02));
   board_.Wait(stop, 0.06, [](const DemandBoard::View& view) { return view.reason != "no_runner"; });
 
@@ -59,12 +60,14 @@ void HeartbeatLoop::Run(std::stop_token stop, const std::function<void()>& done)
     if (options_.max_ticks != 0 && ticks >= options_.max_ticks) delay = -1;
     // A coordinator that asked for patience gets it.
     double quiet = early_in_a_row >= kFreeEarlyBeats ? 1.0 : 0.0;
-    if (outcome == Outcome::kFailed) quiet = std::max<double>(quiet, retry_after > 0 ? delay : first_retry);
+    if (outcome == Outcome::kFailed)
+      quiet = std::max<double>(quiet, retry_after > 0 ? delay : first_retry);
     if (delay >= 0) quiet = std::min(quiet, delay);
     if (quiet > 0 && !SleepUnlessStopped(stop, quiet)) return;
     const uint64_t told = view.capability_epoch;
-    early = board_.Wait(stop, delay < 0 ? -1 : delay - quiet,
-                        [told](const DemandBoard::View& now) { return now.enrolled && now.capability_epoch != told; });
+    early = board_.Wait(stop, delay < 0 ? -1 : delay - quiet, [told](const DemandBoard::View& now) {
+      return now.enrolled && now.capability_epoch != told;
+    });
   }
 }
 
@@ -76,21 +79,24 @@ HeartbeatLoop::Outcome HeartbeatLoop::Beat(std::stop_token stop, uint32_t& retry
   intent.mutable_heartbeat()->set_body_sha256(Sha256(body));
   absl::StatusOr<keyd::v1::SignedRequest> request = coordinator_.Sign(intent, stop);
   if (!request.ok()) {
-    if (absl::IsFailedPrecondition(request.status()) && not_ready_seconds_ < kNotReadyGrace && !stop.stop_requested()) {
+    if (absl::IsFailedPrecondition(request.status()) && not_ready_seconds_ < kNotReadyGrace &&
+        !stop.stop_requested()) {
       not_ready_seconds_ += kNotReadyPause;
       return Outcome::kNotReady;
     }
     return Fail(request.status(), stop);
   }
   not_ready_seconds_ = 0;
-  absl::StatusOr<HttpResponse> response = coordinator_.Send(*request, std::move(body), kSmallCall, stop);
+  absl::StatusOr<HttpResponse> response =
+      coordinator_.Send(*request, std::move(body), kSmallCall, stop);
   if (!response.ok()) return Fail(response.status(), stop);
   retry_after = RetryAfterSeconds(*response, Clock::System().NowSeconds());
   absl::StatusOr<stated::v1::RecordHeartbeatRequest> record = ReadHeartbeatAnswer(*response);
   if (!record.ok()) return Fail(record.status(), stop);
   counters_.HeartbeatSucceeded();
   LogDebug("heartbeat", {{"tier", record->trust_tier()}});
-  if (absl::Status status = stated_.RecordHeartbeat(*record, stop); !status.ok() && !stop.stop_requested()) {
+  if (absl::Status status = stated_.RecordHeartbeat(*record, stop);
+      !status.ok() && !stop.stop_requested()) {
     LogWarning("heartbeat_not_recorded", {{"error", std::string(status.message())}});
   }
   return Outcome::kOk;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// HeartbeatLoop: tells the coordinator what this worker can do and that it lives (wire protocol 5.2, 9.2). A tick never ends the loop.
-// Beats come once an interval; one more comes early when the owner paused or the runner came or went, since the coordinator
-// routes by it, and after a failure, with a backoff up to the interval. Run belongs to one thread.
+// HeartbeatLoop: tells the coordinator what this worker can do and that it lives (wire
+// protocol 5.2, 9.2). A tick never ends the loop. Beats come once an interval; one more comes early
+// when the owner paused or the runner came or went, since the coordinator routes by it, and after a
+// failure, with a backoff up to the interval. Run belongs to one thread.
 #ifndef AUSPEX_NETD_HEARTBEAT_LOOP_H_
 #define AUSPEX_NETD_HEARTBEAT_LOOP_H_
 
@@ -21,13 +22,19 @@ class HeartbeatLoop {
  public:
   struct Options {
     double interval_seconds = 60;
-    uint64_t max_ticks = 0;         // 0: no limit. Early beats are not ticks
+    uint64_t max_ticks = 0;  // 0: no limit. Early beats are not ticks
   };
   // All must outlive the loop.
-  HeartbeatLoop(Options options, Coordinator& coordinator, StatedClient& stated, DemandBoard& board, Counters& counters)
-      : options_(options), coordinator_(coordinator), stated_(stated), board_(board), counters_(counters) {}
+  HeartbeatLoop(Options options, Coordinator& coordinator, StatedClient& stated, DemandBoard& board,
+                Counters& counters)
+      : options_(options),
+        coordinator_(coordinator),
+        stated_(stated),
+        board_(board),
+        counters_(counters) {}
 
-  // Runs until `stop`. `done` is called once when max_ticks regular ticks are over; early beats go on after it.
+  // Runs until `stop`. `done` is called once when max_ticks regular ticks are over; early beats go
+  // on after it.
   void Run(std::stop_token stop, const std::function<void()>& done);
 
  private:

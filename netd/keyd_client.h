@@ -17,8 +17,10 @@ class KeydClient {
   explicit KeydClient(const std::string& socket_path);
   ~KeydClient();
 
-  // A request as it is to be sent. Errors are keyd's (keyd.proto); UNAVAILABLE or DEADLINE_EXCEEDED when keyd does not answer.
-  absl::StatusOr<keyd::v1::SignedRequest> Sign(const keyd::v1::SignRequestRequest& intent, std::stop_token stop);
+  // A request as it is to be sent. Errors are keyd's (keyd.proto); UNAVAILABLE or DEADLINE_EXCEEDED
+  // when keyd does not answer.
+  absl::StatusOr<keyd::v1::SignedRequest> Sign(const keyd::v1::SignRequestRequest& intent,
+                                               std::stop_token stop);
 
  private:
   struct State;

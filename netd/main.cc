@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// auspex-netd: the only process with a network. Flags, hardening, serving; the parts are put together in netd.cc.
+// auspex-netd: the only process with a network. Flags, hardening, serving; the parts are put
+// together in netd.cc.
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
@@ -34,19 +35,35 @@ std::optional<uint64_t> MaxTicks(const std::string& text) {
   if (text.empty()) return 0;
   uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value == 0 || value > 1'000'000) return std::nullopt;
+  if (error != std::errc() || end != text.data() + text.size() || value == 0 || value > 1'000'000)
+    return std::nullopt;
   return value;
 }
 
 // What name look-up and TLS read; nothing of the worker's own but its socket's folder.
 auspex::FileRules Files(const auspex::Daemon& daemon) {
   auspex::FileRules rules;
-  rules.read_only = {"/etc/ssl",          "/etc/resolv.conf",  "/etc/hosts",       "/etc/host.conf",
-                     "/etc/nsswitch.conf", "/etc/gai.conf",     "/etc/services",    "/etc/ld.so.cache",
-                     "/etc/localtime",    "/usr/share/ca-certificates", "/usr/local/share/ca-certificates",
-                     "/usr/share/zoneinfo", "/usr/lib",         "/usr/lib64",       "/run/systemd/resolve",
-                     "/run/resolvconf",   "/sys/devices/system/cpu", "/proc/cpuinfo", "/proc/self",
-                     "/dev/urandom",      "/dev/null"};
+  rules.read_only = {"/etc/ssl",
+                     "/etc/resolv.conf",
+                     "/etc/hosts",
+                     "/etc/host.conf",
+                     "/etc/nsswitch.conf",
+                     "/etc/gai.conf",
+                     "/etc/services",
+                     "/etc/ld.so.cache",
+                     "/etc/localtime",
+                     "/usr/share/ca-certificates",
+                     "/usr/local/share/ca-certificates",
+                     "/usr/share/zoneinfo",
+                     "/usr/lib",
+                     "/usr/lib64",
+                     "/run/systemd/resolve",
+                     "/run/resolvconf",
+                     "/sys/devices/system/cpu",
+                     "/proc/cpuinfo",
+                     "/proc/self",
+                     "/dev/urandom",
+                     "/dev/null"};
   if (!daemon.config().ca_file.empty()) rules.read_only.push_back(daemon.config().ca_file);
   rules.read_write = {daemon.layout().RunDir("netd")};
   return rules;
@@ -58,7 +75,8 @@ absl::Status Harden(const auspex::Daemon& daemon) {
   if (absl::Status status = auspex::DenyExec(); !status.ok()) return status;
   absl::Status status = auspex::RestrictFiles(Files(daemon));
   if (absl::IsUnimplemented(status)) {
-    auspex::LogWarning("hardening_missing", {{"layer", "landlock"}, {"error", std::string(status.message())}});
+    auspex::LogWarning("hardening_missing",
+                       {{"layer", "landlock"}, {"error", std::string(status.message())}});
     return absl::OkStatus();
   }
   return status;
@@ -68,11 +86,15 @@ absl::Status Harden(const auspex::Daemon& daemon) {
 
 int main(int argc, char** argv) {
   absl::StatusOr<auspex::Daemon> daemon = auspex::Daemon::Init(
-      "netd", argc, argv, {{"--max-ticks", true, "end after so many heartbeats and polls, and when their units are done"}});
+      "netd", argc, argv,
+      {{"--max-ticks", true,
+        "end after so many heartbeats and polls, and when their units are done"}});
   if (!daemon.ok()) return Refuse(daemon.status());
   const std::optional<uint64_t> max_ticks = MaxTicks(daemon->flag("--max-ticks"));
-  if (!max_ticks.has_value()) return Refuse(absl::InvalidArgumentError("--max-ticks: not a number of 1 to 1000000"));
-  absl::StatusOr<auspex::Netd::Options> options = auspex::Netd::OptionsFrom(daemon->config(), daemon->layout(), *max_ticks);
+  if (!max_ticks.has_value())
+    return Refuse(absl::InvalidArgumentError("--max-ticks: not a number of 1 to 1000000"));
+  absl::StatusOr<auspex::Netd::Options> options =
+      auspex::Netd::OptionsFrom(daemon->config(), daemon->layout(), *max_ticks);
   if (!options.ok()) return Refuse(options.status());
   auspex::InitHttp();
   if (absl::Status status = Harden(*daemon); !status.ok()) return Refuse(status);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "netd/netd.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <chrono>
 #include <latch>
@@ -21,13 +23,31 @@ constexpr double kReopenFirst = 0.02, kReopenMost = 1;
 // A unit without a limit of its own in the configuration runs at most this long.
 constexpr double kDefaultRunnerSeconds = 600, kDrainMargin = 60;
 
+// Waits a little until there is a socket at `path`. All daemons start at the same moment, and a
+// channel that found nobody sits out gRPC's backoff of at least 100 ms; looking first is quicker. A
+// socket that is a corpse is left to the backoff.
+void AwaitSocket(const std::string& path, std::stop_token stop) {
+  constexpr double kPause = 0.003;
+  constexpr int kTries = 1000;
+  struct stat info;
+  for (int i = 0; i < kTries; ++i) {
+    if (::stat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) return;
+    if (!SleepUnlessStopped(stop, kPause)) return;
+  }
+}
+
 }  // namespace
 
-absl::StatusOr<Netd::Options> Netd::OptionsFrom(const Config& config, const Layout& layout, uint64_t max_ticks) {
+absl::StatusOr<Netd::Options> Netd::OptionsFrom(const Config& config, const Layout& layout,
+                                                uint64_t max_ticks) {
   absl::StatusOr<BaseUrl> base = BaseUrl::Parse(config.coordinator_url);
-  if (!base.ok()) return absl::InvalidArgumentError(Cat("coordinator.url: ", std::string(base.status().message())));
+  if (!base.ok())
+    return absl::InvalidArgumentError(
+        Cat("coordinator.url: ", std::string(base.status().message())));
   absl::StatusOr<BaseUrl> provider = BaseUrl::Parse(config.github_base_url);
-  if (!provider.ok()) return absl::InvalidArgumentError(Cat("identity.github_base_url: ", std::string(provider.status().message())));
+  if (!provider.ok())
+    return absl::InvalidArgumentError(
+        Cat("identity.github_base_url: ", std::string(provider.status().message())));
   const double drain = config.runner_timeout_seconds.value_or(kDefaultRunnerSeconds) + kDrainMargin;
   return Options{
       .base = *std::move(base),
@@ -36,8 +56,10 @@ absl::StatusOr<Netd::Options> Netd::OptionsFrom(const Config& config, const Layo
       .keyd_socket = layout.Socket("keyd", "request"),
       .stated_socket = layout.Socket("stated", "net"),
       .heartbeat = {.interval_seconds = config.heartbeat_interval_seconds, .max_ticks = max_ticks},
-      .poll = {.interval_seconds = config.assignment_poll_interval_seconds, .long_poll_seconds = config.long_poll_seconds,
-               .max_ticks = max_ticks, .busy_limit_seconds = drain},
+      .poll = {.interval_seconds = config.assignment_poll_interval_seconds,
+               .long_poll_seconds = config.long_poll_seconds,
+               .max_ticks = max_ticks,
+               .busy_limit_seconds = drain},
       .outbox = {},
       .max_ticks = max_ticks,
       .drain_seconds = drain,
@@ -95,10 +117,14 @@ void Netd::Join() { threads_.clear(); }
 void Netd::WatchDemand() {
   const std::stop_token stop = stop_.get_token();
   double pause = kReopenFirst;
+  AwaitSocket(options_.keyd_socket, stop);
+  AwaitSocket(options_.stated_socket, stop);
   while (!stop.stop_requested()) {
     absl::Status status = stated_.WatchDemand(stop, [&](const stated::v1::Demand& demand) {
       pause = kReopenFirst;
-      LogDebug("demand", {{"free_slots", demand.free_slots()}, {"reason", demand.reason()}, {"generation", demand.generation()}});
+      LogDebug("demand", {{"free_slots", demand.free_slots()},
+                          {"reason", demand.reason()},
+                          {"generation", demand.generation()}});
       board_.Update(demand);
       return true;
     });
@@ -113,6 +139,7 @@ void Netd::WatchDemand() {
 void Netd::WatchOutbox() {
   const std::stop_token stop = stop_.get_token();
   double pause = kReopenFirst;
+  AwaitSocket(options_.stated_socket, stop);
   while (!stop.stop_requested()) {
     absl::Status status = stated_.WatchOutbox(stop, [&](stated::v1::OutboxItem item) {
       pause = kReopenFirst;
@@ -130,19 +157,25 @@ void Netd::Drain() {
   const std::stop_token stop = stop_.get_token();
   const auto start = std::chrono::steady_clock::now();
   const auto left = [&] {
-    return options_.drain_seconds - std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return options_.drain_seconds -
+           std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   };
   while (!stop.stop_requested() && left() > 0) {
-    board_.Wait(stop, std::min(left(), 0.1),
-                [](const DemandBoard::View& view) { return view.in_hand == 0 && view.outbox_unattempted == 0; });
+    board_.Wait(stop, std::min(left(), 0.1), [](const DemandBoard::View& view) {
+      return view.in_hand == 0 && view.outbox_unattempted == 0;
+    });
     if (sender_.Idle()) {
-      // The stream may lag behind what was just settled: ask afresh before believing that all is done.
+      // The stream may lag behind what was just settled: ask afresh before believing that all is
+      // done.
       absl::StatusOr<stated::v1::Demand> demand = stated_.GetDemand(stop);
-      if (demand.ok() && demand->in_hand() == 0 && demand->outbox_unattempted() == 0 && sender_.Idle()) return;
+      if (demand.ok() && demand->in_hand() == 0 && demand->outbox_unattempted() == 0 &&
+          sender_.Idle())
+        return;
     }
     SleepUnlessStopped(stop, 0.02);
   }
-  if (!stop.stop_requested()) LogWarning("drain_gave_up", {{"seconds", static_cast<int64_t>(options_.drain_seconds)}});
+  if (!stop.stop_requested())
+    LogWarning("drain_gave_up", {{"seconds", static_cast<int64_t>(options_.drain_seconds)}});
 }
 
 }  // namespace auspex

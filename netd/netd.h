@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Netd: the daemon's parts put together, and their threads: one for the heartbeat, one for the poller, one each that reads stated's demand and
-// outbox, several that send the outbox, and in a bounded run one that waits for the end. Holds no file and no secret.
+// Netd: the daemon's parts put together, and their threads: one for the heartbeat, one for the
+// poller, one each that reads stated's demand and outbox, several that send the outbox, and in a
+// bounded run one that waits for the end. Holds no file and no secret.
 #ifndef AUSPEX_NETD_NETD_H_
 #define AUSPEX_NETD_NETD_H_
 
@@ -39,11 +40,13 @@ class Netd {
     HeartbeatLoop::Options heartbeat;
     PollLoop::Options poll;
     OutboxSender::Options outbox;
-    uint64_t max_ticks = 0;           // 0: until stopped
-    double drain_seconds = 660;       // in a bounded run: longest wait for units in hand after the last tick
+    uint64_t max_ticks = 0;  // 0: until stopped
+    double drain_seconds =
+        660;  // in a bounded run: longest wait for units in hand after the last tick
   };
   // INVALID_ARGUMENT names the key whose value cannot be used.
-  static absl::StatusOr<Options> OptionsFrom(const Config& config, const Layout& layout, uint64_t max_ticks);
+  static absl::StatusOr<Options> OptionsFrom(const Config& config, const Layout& layout,
+                                             uint64_t max_ticks);
 
   explicit Netd(Options options);
   // Stops and joins.

@@ -15,12 +15,15 @@ namespace {
 
 using stated::v1::SettleRequest;
 
-SettleRequest Transient(const HttpResponse& response, const CoordinatorError& error, int64_t now_unix) {
+SettleRequest Transient(const HttpResponse& response, const CoordinatorError& error,
+                        int64_t now_unix) {
   return SettleTransient(Describe(response, error), RetryAfterSeconds(response, now_unix));
 }
 
-SettleRequest Terminal(const HttpResponse& response, const CoordinatorError& error, std::string_view default_code) {
-  return SettleTerminal(error.code.empty() ? default_code : std::string_view(error.code), Describe(response, error));
+SettleRequest Terminal(const HttpResponse& response, const CoordinatorError& error,
+                       std::string_view default_code) {
+  return SettleTerminal(error.code.empty() ? default_code : std::string_view(error.code),
+                        Describe(response, error));
 }
 
 // A count as the coordinator tells it.
@@ -30,7 +33,8 @@ std::optional<int64_t> Count(const JsonValue& answer, std::string_view name) {
   return value.has_value() && *value >= 0 ? value : std::nullopt;
 }
 
-// A 201 whose body cannot be read has stored the result all the same: asking again brings a 409 with the id (W16).
+// A 201 whose body cannot be read has stored the result all the same: asking again brings a 409
+// with the id (W16).
 SettleRequest ReadAccepted(const HttpResponse& response) {
   absl::StatusOr<JsonValue> answer = ReadAnswerObject(response);
   if (!answer.ok()) return SettleTransient(std::string(answer.status().message()));
@@ -38,7 +42,8 @@ SettleRequest ReadAccepted(const HttpResponse& response) {
   const std::string* status_after = answer->FindString("unit_status_after");
   const auto completions = Count(*answer, "completions_so_far");
   const auto target = Count(*answer, "replication_target");
-  if (id_text == nullptr || answer->FindString("unit_id") == nullptr || status_after == nullptr || !completions || !target) {
+  if (id_text == nullptr || answer->FindString("unit_id") == nullptr || status_after == nullptr ||
+      !completions || !target) {
     return SettleTransient("HTTP 201 without a required member");
   }
   absl::StatusOr<ResultId> id = ResultId::Parse(*id_text);
@@ -118,8 +123,10 @@ SettleRequest SettleRefusal(const HttpResponse& response, int64_t now_unix) {
     out.mutable_refusal_done()->set_note(Describe(response, error));
     return out;
   }
-  const bool may_pass = status == 401 || status == 403 || status == 408 || status == 423 || status == 429;
-  if (status >= 400 && status < 500 && !may_pass) return Terminal(response, error, "refused_refusal");
+  const bool may_pass =
+      status == 401 || status == 403 || status == 408 || status == 423 || status == 429;
+  if (status >= 400 && status < 500 && !may_pass)
+    return Terminal(response, error, "refused_refusal");
   return Transient(response, error, now_unix);
 }
 
@@ -128,7 +135,8 @@ SettleRequest SettleReceipt(const HttpResponse& response, int64_t now_unix) {
   if (response.status == 410) {
     SettleRequest out;
     const std::string* reason = error.details.FindString("reason");
-    out.mutable_receipt_never()->set_reason(reason != nullptr ? CleanText(*reason, 200) : Describe(response, error));
+    out.mutable_receipt_never()->set_reason(reason != nullptr ? CleanText(*reason, 200)
+                                                              : Describe(response, error));
     return out;
   }
   if (response.status != 200) return Transient(response, error, now_unix);
@@ -137,8 +145,10 @@ SettleRequest SettleReceipt(const HttpResponse& response, int64_t now_unix) {
   const std::string* blob = answer->FindString("cose_signed_blob_b64");
   if (blob == nullptr) return SettleTransient("HTTP 200 without cose_signed_blob_b64");
   std::optional<std::string> cose = Base64Decode(*blob);
-  if (!cose.has_value() || cose->empty()) return SettleTransient("HTTP 200 whose cose_signed_blob_b64 is not base64");
-  if (cose->size() > kMaxReceiptOctets) return SettleTransient(Cat("a receipt of more than ", kMaxReceiptOctets, " octets"));
+  if (!cose.has_value() || cose->empty())
+    return SettleTransient("HTTP 200 whose cose_signed_blob_b64 is not base64");
+  if (cose->size() > kMaxReceiptOctets)
+    return SettleTransient(Cat("a receipt of more than ", kMaxReceiptOctets, " octets"));
   SettleRequest out;
   out.mutable_receipt()->set_cose(std::move(*cose));
   return out;
@@ -146,14 +156,22 @@ SettleRequest SettleReceipt(const HttpResponse& response, int64_t now_unix) {
 
 std::string_view OutcomeWord(const SettleRequest& request) {
   switch (request.outcome_case()) {
-    case SettleRequest::kResultAccepted: return "accepted";
-    case SettleRequest::kRefusalDone: return "done";
-    case SettleRequest::kReceipt: return "receipt";
-    case SettleRequest::kReceiptNever: return "never";
-    case SettleRequest::kTerminal: return "terminal";
-    case SettleRequest::kTransient: return "transient";
-    case SettleRequest::kHeld: return "held";
-    case SettleRequest::OUTCOME_NOT_SET: break;
+    case SettleRequest::kResultAccepted:
+      return "accepted";
+    case SettleRequest::kRefusalDone:
+      return "done";
+    case SettleRequest::kReceipt:
+      return "receipt";
+    case SettleRequest::kReceiptNever:
+      return "never";
+    case SettleRequest::kTerminal:
+      return "terminal";
+    case SettleRequest::kTransient:
+      return "transient";
+    case SettleRequest::kHeld:
+      return "held";
+    case SettleRequest::OUTCOME_NOT_SET:
+      break;
   }
   return "none";
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What an answer to a result, a refusal or a receipt request makes of its outbox item: the tables of wire protocol 5.4, 5.5 and 5.6 with the
-// recommendations W2, W3, W4 and W16. Pure functions, any thread. The requests that come back have no id yet.
+// What an answer to a result, a refusal or a receipt request makes of its outbox item: the tables
+// of wire protocol 5.4, 5.5 and 5.6 with the recommendations W2, W3, W4 and W16. Pure functions,
+// any thread. The requests that come back have no id yet.
 #ifndef AUSPEX_NETD_OUTBOX_ANSWER_H_
 #define AUSPEX_NETD_OUTBOX_ANSWER_H_
 
@@ -13,13 +14,15 @@
 
 namespace auspex {
 
-// A 404 on a result is believed only after this many attempts: right after a restart of the coordinator it may be wrong.
+// A 404 on a result is believed only after this many attempts: right after a restart of the
+// coordinator it may be wrong.
 inline constexpr uint32_t kNotFoundAttempts = 3;
 // Largest receipt, in octets.
 inline constexpr size_t kMaxReceiptOctets = 128 * 1024;
 
 // `attempt` is the item's own count, 1 for the first.
-stated::v1::SettleRequest SettleResult(const HttpResponse& response, uint32_t attempt, int64_t now_unix);
+stated::v1::SettleRequest SettleResult(const HttpResponse& response, uint32_t attempt,
+                                       int64_t now_unix);
 stated::v1::SettleRequest SettleRefusal(const HttpResponse& response, int64_t now_unix);
 stated::v1::SettleRequest SettleReceipt(const HttpResponse& response, int64_t now_unix);
 

@@ -28,11 +28,16 @@ bool IsUrgent(const OutboxItem& item) { return item.has_send_result() || item.ha
 // What the log calls the item, and what it is about.
 std::string_view WorkWord(const OutboxItem& item) {
   switch (item.work_case()) {
-    case OutboxItem::kSendResult: return "result";
-    case OutboxItem::kSendRefusal: return "refusal";
-    case OutboxItem::kFetchReceipt: return "receipt";
-    case OutboxItem::kFetchPackage: return "package";
-    case OutboxItem::WORK_NOT_SET: break;
+    case OutboxItem::kSendResult:
+      return "result";
+    case OutboxItem::kSendRefusal:
+      return "refusal";
+    case OutboxItem::kFetchReceipt:
+      return "receipt";
+    case OutboxItem::kFetchPackage:
+      return "package";
+    case OutboxItem::WORK_NOT_SET:
+      break;
   }
   return "nothing";
 }
@@ -70,7 +75,8 @@ std::string BodyOf(const OutboxItem& item) {
   return "";
 }
 
-// keyd said no. Two kinds of no are for good: it will never sign a second result for an assignment, nor a field that is not of its kind.
+// keyd said no. Two kinds of no are for good: it will never sign a second result for an assignment,
+// nor a field that is not of its kind.
 SettleRequest SettleUnsigned(const absl::Status& status) {
   const std::string text(status.message());
   if (absl::IsAlreadyExists(status)) return SettleTerminal("equivocation", text);
@@ -113,8 +119,11 @@ bool OutboxSender::Idle() const {
 bool OutboxSender::Take(std::stop_token stop, OutboxItem& item) {
   std::unique_lock lock(mutex_);
   const int most_background = std::max(1, options_.threads - 1);
-  const auto background_may = [&] { return !background_.empty() && background_busy_ < most_background; };
-  if (!changed_.wait(lock, stop, [&] { return !urgent_.empty() || background_may(); })) return false;
+  const auto background_may = [&] {
+    return !background_.empty() && background_busy_ < most_background;
+  };
+  if (!changed_.wait(lock, stop, [&] { return !urgent_.empty() || background_may(); }))
+    return false;
   if (stop.stop_requested()) return false;
   const bool is_urgent = !urgent_.empty();
   Queue& queue = is_urgent ? urgent_ : background_;
@@ -133,7 +142,8 @@ void OutboxSender::Run(std::stop_token stop) {
   while (Take(stop, item)) {
     SettleRequest outcome = Process(item, stop);
     {
-      // From here on the item may come again by right: stated may send it as the next attempt before its answer to Settle is read.
+      // From here on the item may come again by right: stated may send it as the next attempt
+      // before its answer to Settle is read.
       std::lock_guard lock(mutex_);
       under_way_.erase(item.id());
     }
@@ -153,24 +163,34 @@ void OutboxSender::Run(std::stop_token stop) {
 
 SettleRequest OutboxSender::Process(const OutboxItem& item, std::stop_token stop) {
   if (item.work_case() == OutboxItem::WORK_NOT_SET) return {};
-  SettleRequest outcome = item.has_fetch_package() ? FetchPackage(item, stop) : Exchange(item, stop);
+  SettleRequest outcome =
+      item.has_fetch_package() ? FetchPackage(item, stop) : Exchange(item, stop);
   if (outcome.outcome_case() == SettleRequest::OUTCOME_NOT_SET) return outcome;
-  const std::string& error = outcome.has_transient() ? outcome.transient().text()
+  const std::string& error = outcome.has_transient()  ? outcome.transient().text()
                              : outcome.has_terminal() ? outcome.terminal().text()
                                                       : outcome.held().text();
   // A receipt that is not there yet is the ordinary case.
-  const bool is_trouble = outcome.has_terminal() || (outcome.has_transient() && !item.has_fetch_receipt()) || outcome.has_held();
+  const bool is_trouble = outcome.has_terminal() ||
+                          (outcome.has_transient() && !item.has_fetch_receipt()) ||
+                          outcome.has_held();
   Log(is_trouble ? LogLevel::kWarning : LogLevel::kInfo, "outbox",
-      {{"work", WorkWord(item)}, {"subject", Subject(item)}, {"attempt", item.attempt()}, {"outcome", OutcomeWord(outcome)}, {"error", error}});
+      {{"work", WorkWord(item)},
+       {"subject", Subject(item)},
+       {"attempt", item.attempt()},
+       {"outcome", OutcomeWord(outcome)},
+       {"error", error}});
   return outcome;
 }
 
 SettleRequest OutboxSender::Exchange(const OutboxItem& item, std::stop_token stop) {
   absl::StatusOr<keyd::v1::SignedRequest> request = coordinator_.Sign(IntentOf(item), stop);
-  if (!request.ok()) return stop.stop_requested() ? SettleRequest() : SettleUnsigned(request.status());
-  absl::StatusOr<HttpResponse> response = coordinator_.Send(*request, BodyOf(item), kSubmitLimits, stop);
+  if (!request.ok())
+    return stop.stop_requested() ? SettleRequest() : SettleUnsigned(request.status());
+  absl::StatusOr<HttpResponse> response =
+      coordinator_.Send(*request, BodyOf(item), kSubmitLimits, stop);
   if (!response.ok()) {
-    return stop.stop_requested() ? SettleRequest() : SettleTransient(std::string(response.status().message()));
+    return stop.stop_requested() ? SettleRequest()
+                                 : SettleTransient(std::string(response.status().message()));
   }
   const int64_t now = Clock::System().NowSeconds();
   if (item.has_send_result()) return SettleResult(*response, item.attempt(), now);
@@ -180,7 +200,8 @@ SettleRequest OutboxSender::Exchange(const OutboxItem& item, std::stop_token sto
 
 SettleRequest OutboxSender::FetchPackage(const OutboxItem& item, std::stop_token stop) {
   absl::StatusOr<keyd::v1::SignedRequest> request = coordinator_.Sign(IntentOf(item), stop);
-  if (!request.ok()) return stop.stop_requested() ? SettleRequest() : SettleUnsigned(request.status());
+  if (!request.ok())
+    return stop.stop_requested() ? SettleRequest() : SettleUnsigned(request.status());
 
   std::unique_ptr<StatedClient::PackageUpload> upload;
   absl::Status upload_status;
@@ -189,14 +210,18 @@ SettleRequest OutboxSender::FetchPackage(const OutboxItem& item, std::stop_token
     upload_status = upload->Write(octets);
     return upload_status;
   };
-  const HttpLimits limits{.total_seconds = options_.package_seconds, .max_body_octets = kMaxPackageOctets};
+  const HttpLimits limits{.total_seconds = options_.package_seconds,
+                          .max_body_octets = kMaxPackageOctets};
   absl::StatusOr<HttpResponse> response = coordinator_.Send(*request, "", limits, stop, {}, sink);
   if (stop.stop_requested()) return {};
   if (response.ok() && response->status == 200) {
     if (upload == nullptr) upload = stated_.StartPackage(item.id(), stop);
     upload_status = upload->Finish();
     if (upload_status.ok()) {
-      LogInfo("outbox", {{"work", "package"}, {"subject", Subject(item)}, {"attempt", item.attempt()}, {"outcome", "fetched"}});
+      LogInfo("outbox", {{"work", "package"},
+                         {"subject", Subject(item)},
+                         {"attempt", item.attempt()},
+                         {"outcome", "fetched"}});
       return {};
     }
   }
@@ -206,7 +231,8 @@ SettleRequest OutboxSender::FetchPackage(const OutboxItem& item, std::stop_token
     if (absl::IsUnavailable(upload_status) || absl::IsCancelled(upload_status)) return {};
     return SettleTerminal("package_unavailable", std::string(upload_status.message()));
   }
-  if (!response.ok()) return SettleTerminal("package_unavailable", std::string(response.status().message()));
+  if (!response.ok())
+    return SettleTerminal("package_unavailable", std::string(response.status().message()));
   return SettleTerminal("package_unavailable", Describe(*response, ReadError(*response)));
 }
 
@@ -216,7 +242,8 @@ void OutboxSender::Settle(SettleRequest request, std::stop_token stop) {
     absl::Status status = stated_.Settle(request, stop);
     if (status.ok() || absl::IsNotFound(status)) return;
     if (absl::IsInvalidArgument(status) && !request.has_transient()) {
-      // stated does not take the outcome (a field that it is stricter about): the item must not stay without one.
+      // stated does not take the outcome (a field that it is stricter about): the item must not
+      // stay without one.
       const uint64_t id = request.id();
       request = SettleTransient(std::string(status.message()));
       request.set_id(id);

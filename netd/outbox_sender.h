@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// OutboxSender: sends what stated's outbox holds, several items at a time. Results and refusals go before receipts and packages, and the latter
-// never take the last thread, so that slow downloads cannot hold up results. Keeps nothing: an item that is not settled when netd ends or
-// stated restarts comes again with the next stream. Safe from any thread.
+// OutboxSender: sends what stated's outbox holds, several items at a time. Results and refusals go
+// before receipts and packages, and the latter never take the last thread, so that slow downloads
+// cannot hold up results. Keeps nothing: an item that is not settled when netd ends or stated
+// restarts comes again with the next stream. Safe from any thread.
 #ifndef AUSPEX_NETD_OUTBOX_SENDER_H_
 #define AUSPEX_NETD_OUTBOX_SENDER_H_
 
@@ -21,8 +22,8 @@ namespace auspex {
 class OutboxSender {
  public:
   struct Options {
-    int threads = 4;                  // how often Run is called
-    double package_seconds = 600;     // whole limit of a package's download
+    int threads = 4;               // how often Run is called
+    double package_seconds = 600;  // whole limit of a package's download
   };
   // All must outlive the object.
   OutboxSender(Options options, Coordinator& coordinator, StatedClient& stated)
@@ -30,8 +31,8 @@ class OutboxSender {
 
   // Sends items until `stop`; one call for each thread.
   void Run(std::stop_token stop);
-  // Queues an item, waiting while the queue is full (32 items or 4 MiB). False when `stop` was triggered. An item that is queued or under way
-  // already is dropped.
+  // Queues an item, waiting while the queue is full (32 items or 4 MiB). False when `stop` was
+  // triggered. An item that is queued or under way already is dropped.
   bool Enqueue(stated::v1::OutboxItem item, std::stop_token stop);
   // Forgets what is queued: a new stream brings it again.
   void DropQueued();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The answer to a poll (wire protocol 5.3, 6.1): a unit, no work, or a hold. Every identifier is parsed into its type before anything is made
-// of it, so that an answer that does not fit is a failed poll and sends nothing (W1, W6, W12). Pure, any thread.
+// The answer to a poll (wire protocol 5.3, 6.1): a unit, no work, or a hold. Every identifier is
+// parsed into its type before anything is made of it, so that an answer that does not fit is a
+// failed poll and sends nothing (W1, W6, W12). Pure, any thread.
 #ifndef AUSPEX_NETD_POLL_ANSWER_H_
 #define AUSPEX_NETD_POLL_ANSWER_H_
 
@@ -22,7 +23,8 @@ using PollAnswer = std::variant<stated::v1::OfferRequest, stated::v1::RecordPoll
 // INVALID_ARGUMENT, RESOURCE_EXHAUSTED or ABORTED with a printable message: a failed poll.
 absl::StatusOr<PollAnswer> ReadPollAnswer(const HttpResponse& response);
 
-// True when the coordinator says that it waited as asked (Preference-Applied: wait..., RFC 7240 section 3).
+// True when the coordinator says that it waited as asked (Preference-Applied: wait..., RFC 7240
+// section 3).
 bool WaitWasApplied(const HttpResponse& response);
 
 }  // namespace auspex

@@ -28,7 +28,9 @@ constexpr double kShortestWait = 1;
 // Answers above this leave holes in the heap that are worth giving back.
 constexpr size_t kTrimAbove = 256 * 1024;
 
-double SecondsSince(Steady::time_point then) { return std::chrono::duration<double>(Steady::now() - then).count(); }
+double SecondsSince(Steady::time_point then) {
+  return std::chrono::duration<double>(Steady::now() - then).count();
+}
 
 double BackoffCap(double interval) {
   const double first = std::max(interval, 1.0);
@@ -37,8 +39,13 @@ double BackoffCap(double interval) {
 
 }  // namespace
 
-PollLoop::PollLoop(Options options, Coordinator& coordinator, StatedClient& stated, DemandBoard& board, Counters& counters)
-    : options_(options), coordinator_(coordinator), stated_(stated), board_(board), counters_(counters),
+PollLoop::PollLoop(Options options, Coordinator& coordinator, StatedClient& stated,
+                   DemandBoard& board, Counters& counters)
+    : options_(options),
+      coordinator_(coordinator),
+      stated_(stated),
+      board_(board),
+      counters_(counters),
       backoff_(std::max(options.interval_seconds, 1.0), BackoffCap(options.interval_seconds)) {}
 
 void PollLoop::Run(std::stop_token stop) {
@@ -48,11 +55,11 @@ void PollLoop::Run(std::stop_token stop) {
     Tick tick{.kind = Kind::kSkipped};
     if (AwaitDemand(stop, view)) {
       // The coordinator routes by what the last heartbeat said; the poll comes after it.
-      board_.Wait(stop, kBeatWait, [](const DemandBoard::View& now) { return now.beaten_epoch >= now.capability_epoch; });
+      board_.Wait(stop, kBeatWait, [](const DemandBoard::View& now) {
+        return now.beaten_epoch >= now.capability_epoch;
+      });
       if (stop.stop_requested()) return;
-      // The last poll of a bounded run has nothing to wait for: whoever asked for so many ticks wants them to end.
-      const bool is_last = ticks + 1 == options_.max_ticks;
-      tick = Poll(stop, view, is_last ? 0 : options_.long_poll_seconds);
+      tick = Poll(stop, view);
       if (tick.kind == Kind::kCancelled) return;
     }
     if (++ticks == options_.max_ticks) return;
@@ -61,7 +68,9 @@ void PollLoop::Run(std::stop_token stop) {
 }
 
 bool PollLoop::AwaitDemand(std::stop_token stop, DemandBoard::View& view) {
-  const auto wanted = [](const DemandBoard::View& now) { return now.enrolled && now.free_slots > 0; };
+  const auto wanted = [](const DemandBoard::View& now) {
+    return now.enrolled && now.free_slots > 0;
+  };
   if (options_.max_ticks == 0) return board_.Wait(stop, -1, wanted, &view);
   const Steady::time_point start = Steady::now();
   while (!stop.stop_requested()) {
@@ -82,19 +91,23 @@ bool PollLoop::AwaitDemand(std::stop_token stop, DemandBoard::View& view) {
   return false;
 }
 
-PollLoop::Tick PollLoop::Poll(std::stop_token stop, const DemandBoard::View& view, int wait) {
+PollLoop::Tick PollLoop::Poll(std::stop_token stop, const DemandBoard::View& view) {
   keyd::v1::SignRequestRequest intent;
   intent.mutable_poll();
   absl::StatusOr<keyd::v1::SignedRequest> request = coordinator_.Sign(intent, stop);
   if (!request.ok()) return Fail(request.status(), stop);
 
-  // No waiting while a hold is in force (its end is told by the next answer) nor in a bounded run (its rounds are counted in intervals).
+  // No waiting while a hold is in force (its end is told by the next answer) nor in a bounded run
+  // (its rounds are counted in intervals).
   const int wait = held_ || options_.max_ticks != 0 ? 0 : options_.long_poll_seconds;
-  HttpLimits limits{.stall_seconds = 10.0 + wait, .total_seconds = 60.0 + wait, .max_body_octets = kMaxPollAnswer};
+  HttpLimits limits{.stall_seconds = 10.0 + wait,
+                    .total_seconds = 60.0 + wait,
+                    .max_body_octets = kMaxPollAnswer};
   std::vector<std::pair<std::string, std::string>> headers;
   if (wait > 0) headers.emplace_back("Prefer", Cat("wait=", wait));
   const Steady::time_point start = Steady::now();
-  absl::StatusOr<HttpResponse> response = coordinator_.Send(*request, "", limits, stop, std::move(headers));
+  absl::StatusOr<HttpResponse> response =
+      coordinator_.Send(*request, "", limits, stop, std::move(headers));
   if (!response.ok()) return Fail(response.status(), stop);
 
   Tick tick = TakeAnswer(*response, stop, view);
@@ -109,10 +122,13 @@ PollLoop::Tick PollLoop::Poll(std::stop_token stop, const DemandBoard::View& vie
   return tick;
 }
 
-PollLoop::Tick PollLoop::TakeAnswer(const HttpResponse& response, std::stop_token stop, const DemandBoard::View& view) {
+PollLoop::Tick PollLoop::TakeAnswer(const HttpResponse& response, std::stop_token stop,
+                                    const DemandBoard::View& view) {
   absl::StatusOr<PollAnswer> answer = ReadPollAnswer(response);
-  if (!answer.ok()) return Fail(answer.status(), stop, RetryAfterSeconds(response, Clock::System().NowSeconds()));
-  if (const auto* offer = std::get_if<stated::v1::OfferRequest>(&*answer)) return TakeOffer(*offer, stop, view);
+  if (!answer.ok())
+    return Fail(answer.status(), stop, RetryAfterSeconds(response, Clock::System().NowSeconds()));
+  if (const auto* offer = std::get_if<stated::v1::OfferRequest>(&*answer))
+    return TakeOffer(*offer, stop, view);
 
   const auto& record = std::get<stated::v1::RecordPollRequest>(*answer);
   backoff_.Reset();
@@ -126,20 +142,26 @@ PollLoop::Tick PollLoop::TakeAnswer(const HttpResponse& response, std::stop_toke
       LogInfo("no_work", {{"code", code}});
     }
   }
-  if (absl::Status status = stated_.RecordPoll(record, stop); !status.ok() && !stop.stop_requested()) {
+  if (absl::Status status = stated_.RecordPoll(record, stop);
+      !status.ok() && !stop.stop_requested()) {
     LogWarning("poll_not_recorded", {{"error", std::string(status.message())}});
   }
   return {.kind = record.has_hold() ? Kind::kHold : Kind::kNoWork};
 }
 
-PollLoop::Tick PollLoop::TakeOffer(const stated::v1::OfferRequest& offer, std::stop_token stop, const DemandBoard::View& view) {
+PollLoop::Tick PollLoop::TakeOffer(const stated::v1::OfferRequest& offer, std::stop_token stop,
+                                   const DemandBoard::View& view) {
   absl::StatusOr<stated::v1::OfferResponse> response = stated_.Offer(offer, stop);
   if (!response.ok()) return Fail(response.status(), stop);
   backoff_.Reset();
   idle_code_.clear();
   counters_.PollSucceeded(/*with_work=*/true);
-  LogInfo("offer", {{"unit", offer.unit_id()}, {"assignment", offer.assignment_id()}, {"tenant", offer.tenant_id()},
-                    {"experiment", offer.experiment_id()}, {"decision", response->decision()}, {"reason", response->reason()}});
+  LogInfo("offer", {{"unit", offer.unit_id()},
+                    {"assignment", offer.assignment_id()},
+                    {"tenant", offer.tenant_id()},
+                    {"experiment", offer.experiment_id()},
+                    {"decision", response->decision()},
+                    {"reason", response->reason()}});
   if (response->decision() == "accepted") {
     board_.CountAccepted(view.sequence);
     counters_.CountOffer(Counters::Offer::kAccepted);
@@ -153,7 +175,8 @@ PollLoop::Tick PollLoop::TakeOffer(const stated::v1::OfferRequest& offer, std::s
   return {.kind = Kind::kRefused};
 }
 
-PollLoop::Tick PollLoop::Fail(const absl::Status& status, std::stop_token stop, uint32_t retry_after) {
+PollLoop::Tick PollLoop::Fail(const absl::Status& status, std::stop_token stop,
+                              uint32_t retry_after) {
   if (stop.stop_requested()) return {.kind = Kind::kCancelled};
   const std::string error = CleanText(std::string(status.message()), 500);
   counters_.PollFailed(error);
@@ -166,7 +189,9 @@ PollLoop::Tick PollLoop::Fail(const absl::Status& status, std::stop_token stop, 
 
 void PollLoop::Pause(const Tick& tick, std::stop_token stop, const DemandBoard::View& view) {
   const uint64_t generation = view.generation;
-  const auto freed = [generation](const DemandBoard::View& now) { return now.generation != generation; };
+  const auto freed = [generation](const DemandBoard::View& now) {
+    return now.generation != generation;
+  };
   const double interval = Jitter(options_.interval_seconds, 0.05);
   switch (tick.kind) {
     case Kind::kAccepted:
@@ -177,7 +202,8 @@ void PollLoop::Pause(const Tick& tick, std::stop_token stop, const DemandBoard::
       return;
     case Kind::kNoWork:
       if (tick.waited) {
-        if (tick.seconds < kShortestWait) board_.Wait(stop, std::min(interval, kShortestWait), freed);
+        if (tick.seconds < kShortestWait)
+          board_.Wait(stop, std::min(interval, kShortestWait), freed);
         return;
       }
       [[fallthrough]];

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// PollLoop: asks for work while stated wants some, and hands what comes to stated (wire protocol 5.3, 9.3). A tick never ends the loop (W1).
+// PollLoop: asks for work while stated wants some, and hands what comes to stated (wire
+// protocol 5.3, 9.3). A tick never ends the loop (W1).
 //
-// Between two polls: nothing after an accepted unit or an empty answer of a coordinator that waited (long poll); at most a second after a refused
-// unit; the interval otherwise, cut short when a slot becomes free; a doubling backoff after failures, at least Retry-After. Run belongs to one thread.
+// Between two polls: nothing after an accepted unit or an empty answer of a coordinator that waited
+// (long poll); at most a second after a refused unit; the interval otherwise, cut short when a slot
+// becomes free; a doubling backoff after failures, at least Retry-After. Run belongs to one thread.
 #ifndef AUSPEX_NETD_POLL_LOOP_H_
 #define AUSPEX_NETD_POLL_LOOP_H_
 
@@ -28,7 +30,8 @@ class PollLoop {
     double busy_limit_seconds = 660;  // in a bounded run: how long a tick waits for a free slot
   };
   // All must outlive the loop.
-  PollLoop(Options options, Coordinator& coordinator, StatedClient& stated, DemandBoard& board, Counters& counters);
+  PollLoop(Options options, Coordinator& coordinator, StatedClient& stated, DemandBoard& board,
+           Counters& counters);
 
   // Runs until `stop`, or until max_ticks ticks are over.
   void Run(std::stop_token stop);
@@ -37,16 +40,17 @@ class PollLoop {
   enum class Kind { kAccepted, kRefused, kKnown, kNoWork, kHold, kFailed, kSkipped, kCancelled };
   struct Tick {
     Kind kind;
-    bool waited = false;           // the coordinator held the poll open as asked
-    double seconds = 0;            // how long the call took
+    bool waited = false;  // the coordinator held the poll open as asked
+    double seconds = 0;   // how long the call took
     uint32_t retry_after = 0;
   };
   // Waits for demand. False: this tick of a bounded run is over without a poll.
   bool AwaitDemand(std::stop_token stop, DemandBoard::View& view);
-  // `wait`: how many seconds the coordinator is asked to hold the poll open; 0: not asked.
-  Tick Poll(std::stop_token stop, const DemandBoard::View& view, int wait);
-  Tick TakeAnswer(const HttpResponse& response, std::stop_token stop, const DemandBoard::View& view);
-  Tick TakeOffer(const stated::v1::OfferRequest& offer, std::stop_token stop, const DemandBoard::View& view);
+  Tick Poll(std::stop_token stop, const DemandBoard::View& view);
+  Tick TakeAnswer(const HttpResponse& response, std::stop_token stop,
+                  const DemandBoard::View& view);
+  Tick TakeOffer(const stated::v1::OfferRequest& offer, std::stop_token stop,
+                 const DemandBoard::View& view);
   Tick Fail(const absl::Status& status, std::stop_token stop, uint32_t retry_after = 0);
   void Pause(const Tick& tick, std::stop_token stop, const DemandBoard::View& view);
 

@@ -43,13 +43,16 @@ double Jitter(double seconds, double fraction) {
   return std::max(0.0, seconds * factor(Generator()));
 }
 
-double RandomUpTo(double seconds) { return std::uniform_real_distribution<double>(0, seconds)(Generator()); }
+double RandomUpTo(double seconds) {
+  return std::uniform_real_distribution<double>(0, seconds)(Generator());
+}
 
 double Backoff::Next(double at_least) {
   const double delay = std::min(cap_, first_ * std::pow(2.0, std::min(failures_, 30)));
   ++failures_;
   // Never before the time that the coordinator asked for, and spread after it.
-  return std::max(Jitter(delay, 0.25), at_least > 0 ? at_least + RandomUpTo(std::min(at_least * 0.05, 5.0)) : 0.0);
+  return std::max(Jitter(delay, 0.25),
+                  at_least > 0 ? at_least + RandomUpTo(std::min(at_least * 0.05, 5.0)) : 0.0);
 }
 
 }  // namespace auspex

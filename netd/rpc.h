@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// RunRpc: one unary call to a neighbouring daemon under a deadline and a stop token. Waits for the peer to come up within the
-// deadline. Included by the client files only, since it brings gRPC along.
+// RunRpc: one unary call to a neighbouring daemon under a deadline and a stop token. Waits for the
+// peer to come up within the deadline. Included by the client files only, since it brings gRPC
+// along.
 #ifndef AUSPEX_NETD_RPC_H_
 #define AUSPEX_NETD_RPC_H_
 
@@ -14,7 +15,8 @@
 
 namespace auspex {
 
-// How long a neighbour may take, in seconds: keyd and stated answer in milliseconds, a restart of one takes less than this.
+// How long a neighbour may take, in seconds: keyd and stated answer in milliseconds, a restart of
+// one takes less than this.
 inline constexpr double kRpcSeconds = 10;
 
 // `call` makes the call with the context that it is given and returns its grpc::Status.

@@ -78,79 +78,95 @@ class Upload final : public StatedClient::PackageUpload {
 
 struct StatedClient::State {
   explicit State(const std::string& path)
-      : channel(ConnectTo(path)), intake(Intake::NewStub(channel)), outbox(Outbox::NewStub(channel)) {}
+      : channel(ConnectTo(path)),
+        intake(Intake::NewStub(channel)),
+        outbox(Outbox::NewStub(channel)) {}
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<Intake::Stub> intake;
   std::unique_ptr<Outbox::Stub> outbox;
 };
 
-StatedClient::StatedClient(const std::string& socket_path) : state_(std::make_unique<State>(socket_path)) {}
+StatedClient::StatedClient(const std::string& socket_path)
+    : state_(std::make_unique<State>(socket_path)) {}
 StatedClient::~StatedClient() = default;
 
 absl::StatusOr<stated::v1::Identity> StatedClient::GetIdentity(std::stop_token stop) {
   stated::v1::Identity out;
-  RETURN_IF_ERROR(RunRpc("stated.GetIdentity", kRpcSeconds, std::move(stop), [&](grpc::ClientContext& context) {
-    return state_->intake->GetIdentity(&context, {}, &out);
-  }));
+  RETURN_IF_ERROR(
+      RunRpc("stated.GetIdentity", kRpcSeconds, std::move(stop), [&](grpc::ClientContext& context) {
+        return state_->intake->GetIdentity(&context, {}, &out);
+      }));
   return out;
 }
 
-absl::Status StatedClient::RecordEnrolment(const stated::v1::RecordEnrolmentRequest& request, std::stop_token stop) {
+absl::Status StatedClient::RecordEnrolment(const stated::v1::RecordEnrolmentRequest& request,
+                                           std::stop_token stop) {
   stated::v1::RecordEnrolmentResponse out;
-  return RunRpc("stated.RecordEnrolment", kRpcSeconds, std::move(stop), [&](grpc::ClientContext& context) {
-    return state_->intake->RecordEnrolment(&context, request, &out);
-  });
+  return RunRpc("stated.RecordEnrolment", kRpcSeconds, std::move(stop),
+                [&](grpc::ClientContext& context) {
+                  return state_->intake->RecordEnrolment(&context, request, &out);
+                });
 }
 
-absl::Status StatedClient::RecordBinding(const stated::v1::RecordBindingRequest& request, std::stop_token stop) {
+absl::Status StatedClient::RecordBinding(const stated::v1::RecordBindingRequest& request,
+                                         std::stop_token stop) {
   stated::v1::RecordBindingResponse out;
-  return RunRpc("stated.RecordBinding", kRpcSeconds, std::move(stop), [&](grpc::ClientContext& context) {
-    return state_->intake->RecordBinding(&context, request, &out);
-  });
+  return RunRpc("stated.RecordBinding", kRpcSeconds, std::move(stop),
+                [&](grpc::ClientContext& context) {
+                  return state_->intake->RecordBinding(&context, request, &out);
+                });
 }
 
 absl::StatusOr<std::string> StatedClient::GetCapabilities(std::stop_token stop) {
   stated::v1::Capabilities out;
-  RETURN_IF_ERROR(RunRpc("stated.GetCapabilities", kRpcSeconds, std::move(stop), [&](grpc::ClientContext& context) {
-    return state_->intake->GetCapabilities(&context, {}, &out);
-  }));
+  RETURN_IF_ERROR(RunRpc("stated.GetCapabilities", kRpcSeconds, std::move(stop),
+                         [&](grpc::ClientContext& context) {
+                           return state_->intake->GetCapabilities(&context, {}, &out);
+                         }));
   if (out.canonical_json().empty() || out.canonical_json().front() != '{') {
     return absl::InternalError("stated.GetCapabilities: no object came back");
   }
   return std::move(*out.mutable_canonical_json());
 }
 
-absl::Status StatedClient::RecordHeartbeat(const stated::v1::RecordHeartbeatRequest& request, std::stop_token stop) {
+absl::Status StatedClient::RecordHeartbeat(const stated::v1::RecordHeartbeatRequest& request,
+                                           std::stop_token stop) {
   stated::v1::RecordHeartbeatResponse out;
-  return RunRpc("stated.RecordHeartbeat", kRpcSeconds, std::move(stop), [&](grpc::ClientContext& context) {
-    return state_->intake->RecordHeartbeat(&context, request, &out);
-  });
+  return RunRpc("stated.RecordHeartbeat", kRpcSeconds, std::move(stop),
+                [&](grpc::ClientContext& context) {
+                  return state_->intake->RecordHeartbeat(&context, request, &out);
+                });
 }
 
-absl::Status StatedClient::RecordPoll(const stated::v1::RecordPollRequest& request, std::stop_token stop) {
+absl::Status StatedClient::RecordPoll(const stated::v1::RecordPollRequest& request,
+                                      std::stop_token stop) {
   stated::v1::RecordPollResponse out;
-  return RunRpc("stated.RecordPoll", kRpcSeconds, std::move(stop), [&](grpc::ClientContext& context) {
-    return state_->intake->RecordPoll(&context, request, &out);
-  });
+  return RunRpc("stated.RecordPoll", kRpcSeconds, std::move(stop),
+                [&](grpc::ClientContext& context) {
+                  return state_->intake->RecordPoll(&context, request, &out);
+                });
 }
 
-absl::StatusOr<stated::v1::OfferResponse> StatedClient::Offer(const stated::v1::OfferRequest& request, std::stop_token stop) {
+absl::StatusOr<stated::v1::OfferResponse> StatedClient::Offer(
+    const stated::v1::OfferRequest& request, std::stop_token stop) {
   stated::v1::OfferResponse out;
-  RETURN_IF_ERROR(RunRpc("stated.Offer", kRpcSeconds, std::move(stop), [&](grpc::ClientContext& context) {
-    return state_->intake->Offer(&context, request, &out);
-  }));
+  RETURN_IF_ERROR(
+      RunRpc("stated.Offer", kRpcSeconds, std::move(stop), [&](grpc::ClientContext& context) {
+        return state_->intake->Offer(&context, request, &out);
+      }));
   return out;
 }
 
 absl::StatusOr<stated::v1::Demand> StatedClient::GetDemand(std::stop_token stop) {
   stated::v1::Demand out;
   bool has_demand = false;
-  absl::Status status = RunRpc("stated.WatchDemand", kRpcSeconds, std::move(stop), [&](grpc::ClientContext& context) {
-    auto reader = state_->intake->WatchDemand(&context, {});
-    has_demand = reader->Read(&out);
-    context.TryCancel();
-    return reader->Finish();
-  });
+  absl::Status status =
+      RunRpc("stated.WatchDemand", kRpcSeconds, std::move(stop), [&](grpc::ClientContext& context) {
+        auto reader = state_->intake->WatchDemand(&context, {});
+        has_demand = reader->Read(&out);
+        context.TryCancel();
+        return reader->Finish();
+      });
   if (has_demand) return out;
   return status.ok() ? absl::UnavailableError("stated.WatchDemand: ended at once") : status;
 }
@@ -163,7 +179,8 @@ absl::Status StatedClient::Settle(const stated::v1::SettleRequest& request, std:
   });
 }
 
-absl::Status StatedClient::WatchDemand(std::stop_token stop, const std::function<bool(const stated::v1::Demand&)>& take) {
+absl::Status StatedClient::WatchDemand(std::stop_token stop,
+                                       const std::function<bool(const stated::v1::Demand&)>& take) {
   grpc::ClientContext context;
   context.set_wait_for_ready(true);
   std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
@@ -175,7 +192,8 @@ absl::Status StatedClient::WatchDemand(std::stop_token stop, const std::function
   return FromGrpc(reader->Finish(), "stated.WatchDemand");
 }
 
-absl::Status StatedClient::WatchOutbox(std::stop_token stop, const std::function<bool(stated::v1::OutboxItem)>& take) {
+absl::Status StatedClient::WatchOutbox(std::stop_token stop,
+                                       const std::function<bool(stated::v1::OutboxItem)>& take) {
   grpc::ClientContext context;
   context.set_wait_for_ready(true);
   std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
@@ -186,7 +204,8 @@ absl::Status StatedClient::WatchOutbox(std::stop_token stop, const std::function
   return FromGrpc(reader->Finish(), "stated.WatchOutbox");
 }
 
-std::unique_ptr<StatedClient::PackageUpload> StatedClient::StartPackage(uint64_t item_id, std::stop_token stop) {
+std::unique_ptr<StatedClient::PackageUpload> StatedClient::StartPackage(uint64_t item_id,
+                                                                        std::stop_token stop) {
   return std::make_unique<Upload>(*state_->outbox, item_id, std::move(stop));
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// HandlePool: the libcurl handles of one HttpClient. A handle is an easy handle with a multi handle of its own (which owns the kept
-// connections); one call uses one handle at a time. Last returned, first lent, so that few calls at a time mean few connections.
-// Safe from any thread; a Handle belongs to one thread while lent.
+// HandlePool: the libcurl handles of one HttpClient. A handle is an easy handle with a multi handle
+// of its own (which owns the kept connections); one call uses one handle at a time. Last returned,
+// first lent, so that few calls at a time mean few connections. Safe from any thread; a Handle
+// belongs to one thread while lent.
 #ifndef AUSPEX_COMMON_HTTP_HANDLE_POOL_H_
 #define AUSPEX_COMMON_HTTP_HANDLE_POOL_H_
 

@@ -24,11 +24,13 @@ struct HttpClient::State {
   HandlePool pool;
 };
 
-HttpClient::HttpClient(Options options) : state_(std::make_unique<State>(std::move(options))) { InitHttp(); }
+HttpClient::HttpClient(Options options) : state_(std::make_unique<State>(std::move(options))) {
+  InitHttp();
+}
 HttpClient::~HttpClient() = default;
 
-absl::StatusOr<HttpResponse> HttpClient::Call(const HttpRequest& request, const HttpLimits& limits, std::stop_token stop,
-                                              const HttpSink& sink) {
+absl::StatusOr<HttpResponse> HttpClient::Call(const HttpRequest& request, const HttpLimits& limits,
+                                              std::stop_token stop, const HttpSink& sink) {
   std::unique_ptr<Handle> handle = state_->pool.Take();
   if (handle == nullptr) return absl::ResourceExhaustedError("http: out of memory");
   absl::StatusOr<HttpResponse> response = absl::InternalError("http: not run");

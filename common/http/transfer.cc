@@ -19,13 +19,15 @@ bool IsLoopbackHost(const std::string& host) {
 }
 
 bool IsPrintable(std::string_view text, char lowest) {
-  return std::all_of(text.begin(), text.end(), [lowest](char c) { return c >= lowest && c < 0x7f; });
+  return std::all_of(text.begin(), text.end(),
+                     [lowest](char c) { return c >= lowest && c < 0x7f; });
 }
 
 bool IsToken(std::string_view name) {
   constexpr std::string_view kOthers = "!#$%&'*+-.^_`|~";
   return !name.empty() && std::all_of(name.begin(), name.end(), [&](char c) {
-    return (c >= '0' && c <= '9') || (Lower(c) >= 'a' && Lower(c) <= 'z') || kOthers.find(c) != std::string_view::npos;
+    return (c >= '0' && c <= '9') || (Lower(c) >= 'a' && Lower(c) <= 'z') ||
+           kOthers.find(c) != std::string_view::npos;
   });
 }
 
@@ -41,28 +43,37 @@ absl::Status CheckRequest(const HttpRequest& request) {
   if (request.method != "GET" && request.method != "POST" && request.method != "PUT") {
     return absl::InvalidArgumentError("http: the method is not GET, POST or PUT");
   }
-  if (request.method == "GET" && !request.body.empty()) return absl::InvalidArgumentError("http: a GET has no body");
+  if (request.method == "GET" && !request.body.empty())
+    return absl::InvalidArgumentError("http: a GET has no body");
   if (!request.base.https() && !IsLoopbackHost(request.base.host())) {
-    return absl::InvalidArgumentError(Cat("http: plain http to ", request.base.authority(), " is not loopback"));
+    return absl::InvalidArgumentError(
+        Cat("http: plain http to ", request.base.authority(), " is not loopback"));
   }
   if (request.target.empty() || request.target[0] != '/' || request.target.size() > kMaxTarget ||
       !IsPrintable(request.target, '!') || request.target.find('#') != std::string::npos) {
     return absl::InvalidArgumentError("http: the request target is malformed");
   }
   for (const auto& [name, value] : request.headers) {
-    if (!IsToken(name) || !IsPrintable(value, ' ')) return absl::InvalidArgumentError(Cat("http: header ", name, " is malformed"));
+    if (!IsToken(name) || !IsPrintable(value, ' '))
+      return absl::InvalidArgumentError(Cat("http: header ", name, " is malformed"));
   }
   return absl::OkStatus();
 }
 
 }  // namespace
 
-Transfer::Transfer(Handle& handle, TrustStore& trust, const std::string& user_agent, const HttpRequest& request,
-                   const HttpLimits& limits, const HttpSink& sink)
-    : handle_(handle), trust_(trust), user_agent_(user_agent), request_(request), limits_(limits), sink_(sink) {}
+Transfer::Transfer(Handle& handle, TrustStore& trust, const std::string& user_agent,
+                   const HttpRequest& request, const HttpLimits& limits, const HttpSink& sink)
+    : handle_(handle),
+      trust_(trust),
+      user_agent_(user_agent),
+      request_(request),
+      limits_(limits),
+      sink_(sink) {}
 
 Transfer::~Transfer() {
-  curl_easy_reset(handle_.easy);  // Forgets every pointer into this object; kept connections stay with the multi handle.
+  curl_easy_reset(handle_.easy);  // Forgets every pointer into this object; kept connections stay
+                                  // with the multi handle.
   curl_slist_free_all(header_list_);
 }
 
@@ -88,7 +99,9 @@ absl::Status Transfer::Prepare() {
   }
   if (!has_type) ok = ok && add_header("Content-Type:");
 
-  const auto set = [easy, &ok](CURLoption option, auto value) { ok = ok && curl_easy_setopt(easy, option, value) == CURLE_OK; };
+  const auto set = [easy, &ok](CURLoption option, auto value) {
+    ok = ok && curl_easy_setopt(easy, option, value) == CURLE_OK;
+  };
   const std::string url = request_.base.UrlOf(request_.target);
   set(CURLOPT_URL, url.c_str());
   set(CURLOPT_PATH_AS_IS, 1L);
@@ -135,7 +148,8 @@ absl::Status Transfer::Prepare() {
 absl::StatusOr<HttpResponse> Transfer::Run(std::stop_token stop) {
   started_ = last_sign_ = std::chrono::steady_clock::now();
   RETURN_IF_ERROR(Prepare());
-  if (curl_multi_add_handle(handle_.multi, handle_.easy) != CURLM_OK) return absl::InternalError("http: libcurl refused a handle");
+  if (curl_multi_add_handle(handle_.multi, handle_.easy) != CURLM_OK)
+    return absl::InternalError("http: libcurl refused a handle");
   absl::Status status = Drive(stop);
   curl_multi_remove_handle(handle_.multi, handle_.easy);
   if (!failure_.ok()) return failure_;
@@ -147,9 +161,11 @@ absl::Status Transfer::Drive(std::stop_token& stop) {
   CURLM* multi = handle_.multi;
   std::stop_callback wake(stop, [multi] { curl_multi_wakeup(multi); });
   while (true) {
-    if (stop.stop_requested()) return absl::CancelledError(Cat(request_.base.authority(), ": stopping"));
+    if (stop.stop_requested())
+      return absl::CancelledError(Cat(request_.base.authority(), ": stopping"));
     int running = 0;
-    if (curl_multi_perform(multi, &running) != CURLM_OK) return absl::InternalError("http: libcurl failed");
+    if (curl_multi_perform(multi, &running) != CURLM_OK)
+      return absl::InternalError("http: libcurl failed");
     if (running == 0) {
       int left = 0;
       while (CURLMsg* message = curl_multi_info_read(multi, &left)) {
@@ -159,7 +175,9 @@ absl::Status Transfer::Drive(std::stop_token& stop) {
     }
     const Time now = std::chrono::steady_clock::now();
     RETURN_IF_ERROR(CheckTime(now));
-    const auto since = [now](Time then) { return std::chrono::duration<double>(now - then).count(); };
+    const auto since = [now](Time then) {
+      return std::chrono::duration<double>(now - then).count();
+    };
     double wait = limits_.total_seconds - since(started_);
     if (request_sent_) wait = std::min(wait, limits_.stall_seconds - since(last_sign_));
     wait = std::clamp(wait, 0.0, 1.0);
@@ -186,12 +204,13 @@ absl::Status Transfer::CheckTime(Time now) {
     }
   }
   if (since(started_) >= limits_.total_seconds) {
-    return absl::DeadlineExceededError(
-        Cat(request_.base.authority(), ": no end of the call within ", static_cast<int64_t>(limits_.total_seconds), " s"));
+    return absl::DeadlineExceededError(Cat(request_.base.authority(),
+                                           ": no end of the call within ",
+                                           static_cast<int64_t>(limits_.total_seconds), " s"));
   }
   if (request_sent_ && since(last_sign_) >= limits_.stall_seconds) {
-    return absl::DeadlineExceededError(
-        Cat(request_.base.authority(), ": silent for ", static_cast<int64_t>(limits_.stall_seconds), " s"));
+    return absl::DeadlineExceededError(Cat(request_.base.authority(), ": silent for ",
+                                           static_cast<int64_t>(limits_.stall_seconds), " s"));
   }
   return absl::OkStatus();
 }
@@ -199,7 +218,8 @@ absl::Status Transfer::CheckTime(Time now) {
 absl::Status Transfer::StatusOf(CURLcode code) const {
   if (code == CURLE_OK) {
     if (response_.status < 200 || response_.status > 599) {
-      return absl::UnavailableError(Cat(request_.base.authority(), ": HTTP status ", response_.status));
+      return absl::UnavailableError(
+          Cat(request_.base.authority(), ": HTTP status ", response_.status));
     }
     return absl::OkStatus();
   }
@@ -220,7 +240,8 @@ bool Transfer::TakeHeaderLine(std::string_view line) {
   last_sign_ = std::chrono::steady_clock::now();
   header_octets_ += line.size();
   if (header_octets_ > limits_.max_header_octets || ++header_lines_ > limits_.max_headers) {
-    failure_ = absl::ResourceExhaustedError(Cat(request_.base.authority(), ": the answer's headers are too large"));
+    failure_ = absl::ResourceExhaustedError(
+        Cat(request_.base.authority(), ": the answer's headers are too large"));
     return false;
   }
   if (line.substr(0, 5) == "HTTP/") {
@@ -228,7 +249,8 @@ bool Transfer::TakeHeaderLine(std::string_view line) {
     response_.headers.clear();
     const size_t blank = line.find(' ');
     response_.status = 0;
-    for (size_t i = 0; blank != std::string_view::npos && i < 3 && blank + 1 + i < line.size(); ++i) {
+    for (size_t i = 0; blank != std::string_view::npos && i < 3 && blank + 1 + i < line.size();
+         ++i) {
       const char c = line[blank + 1 + i];
       if (c < '0' || c > '9') break;
       response_.status = response_.status * 10 + (c - '0');
@@ -253,13 +275,15 @@ bool Transfer::TakeBody(std::string_view octets) {
   last_sign_ = std::chrono::steady_clock::now();
   body_octets_ += octets.size();
   if (body_octets_ > limits_.max_body_octets) {
-    failure_ = absl::ResourceExhaustedError(
-        Cat(request_.base.authority(), ": the answer is larger than ", limits_.max_body_octets, " octets"));
+    failure_ =
+        absl::ResourceExhaustedError(Cat(request_.base.authority(), ": the answer is larger than ",
+                                         limits_.max_body_octets, " octets"));
     return false;
   }
   if (sink_ && response_.status == 200) {
     failure_ = sink_(octets);
-    last_sign_ = std::chrono::steady_clock::now();  // The time that the sink took is not the peer's.
+    last_sign_ =
+        std::chrono::steady_clock::now();  // The time that the sink took is not the peer's.
     return failure_.ok();
   }
   response_.body.append(octets);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Transfer: one HTTP exchange on one handle: sets the options, takes headers and body under the limits, and turns the end into a
-// response or a status. Lives on its caller's stack for one call; used from that thread alone.
+// Transfer: one HTTP exchange on one handle: sets the options, takes headers and body under the
+// limits, and turns the end into a response or a status. Lives on its caller's stack for one call;
+// used from that thread alone.
 #ifndef AUSPEX_COMMON_HTTP_TRANSFER_H_
 #define AUSPEX_COMMON_HTTP_TRANSFER_H_
 
@@ -22,8 +23,8 @@ namespace auspex {
 class Transfer {
  public:
   // All references must outlive the transfer.
-  Transfer(Handle& handle, TrustStore& trust, const std::string& user_agent, const HttpRequest& request, const HttpLimits& limits,
-           const HttpSink& sink);
+  Transfer(Handle& handle, TrustStore& trust, const std::string& user_agent,
+           const HttpRequest& request, const HttpLimits& limits, const HttpSink& sink);
   ~Transfer();
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;

@@ -21,7 +21,8 @@ absl::Status TrustStore::Load() {
   if (store == nullptr) return absl::ResourceExhaustedError("CA store: out of memory");
   const curl_version_info_data* info = curl_version_info(CURLVERSION_NOW);
   const char* system_file = info->cainfo;
-  const int system_ok = system_file != nullptr ? X509_STORE_load_file(store, system_file) : X509_STORE_set_default_paths(store);
+  const int system_ok = system_file != nullptr ? X509_STORE_load_file(store, system_file)
+                                               : X509_STORE_set_default_paths(store);
   if (system_ok != 1 && extra_file_.empty()) {
     X509_STORE_free(store);
     ERR_clear_error();
@@ -32,11 +33,12 @@ absl::Status TrustStore::Load() {
   if (!extra_file_.empty() && X509_STORE_load_file(store, extra_file_.c_str()) != 1) {
     X509_STORE_free(store);
     ERR_clear_error();
-    return absl::FailedPreconditionError(Cat("CA file ", extra_file_, ": no certificate could be read"));
+    return absl::FailedPreconditionError(
+        Cat("CA file ", extra_file_, ": no certificate could be read"));
   }
   ERR_clear_error();
-  // What libcurl sets on a store of its own: prefer what is trusted here over what the peer sends, and take an intermediate that
-  // is trusted here as an anchor.
+  // What libcurl sets on a store of its own: prefer what is trusted here over what the peer sends,
+  // and take an intermediate that is trusted here as an anchor.
   X509_STORE_set_flags(store, X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN);
   store_ = store;
   return absl::OkStatus();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// TrustStore: the CA certificates that TLS peers are checked against, parsed once and shared by all connections (libcurl by itself
-// parses the system's bundle, some megabytes of heap, per connection pool). Loaded on first use; safe from any thread.
+// TrustStore: the CA certificates that TLS peers are checked against, parsed once and shared by all
+// connections (libcurl by itself parses the system's bundle, some megabytes of heap, per connection
+// pool). Loaded on first use; safe from any thread.
 #ifndef AUSPEX_COMMON_HTTP_TRUST_STORE_H_
 #define AUSPEX_COMMON_HTTP_TRUST_STORE_H_
 
@@ -23,7 +24,8 @@ class TrustStore {
   TrustStore(const TrustStore&) = delete;
   TrustStore& operator=(const TrustStore&) = delete;
 
-  // Reads the files unless that was done. FAILED_PRECONDITION names the file that cannot be read. A failed load is tried again.
+  // Reads the files unless that was done. FAILED_PRECONDITION names the file that cannot be read. A
+  // failed load is tried again.
   absl::Status Load();
   // Makes `context` trust this store and nothing else. Load must have succeeded.
   void Apply(ssl_ctx_st* context);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The owner's calls on the real netd: enrolment, login and retirement (wire protocol 5.1, 5.7 to 5.9, 7).
+// The owner's calls on the real netd: enrolment, login and retirement (wire protocol 5.1, 5.7
+// to 5.9, 7).
 #include <gtest/gtest.h>
 
 #include "common/json/reader.h"
@@ -16,7 +17,8 @@ NetdLab::Handler Others(MockServer::Handler handler) {
   };
 }
 
-grpc::Status Enrol(NetdLab& lab, netd::v1::EnrolResponse& response, const std::string& key = std::string(64, 'a')) {
+grpc::Status Enrol(NetdLab& lab, netd::v1::EnrolResponse& response,
+                   const std::string& key = std::string(64, 'a')) {
   grpc::ClientContext context;
   context.set_wait_for_ready(true);
   netd::v1::EnrolRequest request;
@@ -35,7 +37,8 @@ void NotEnrolled(NetdLab& lab) {
 
 TEST(Enrolment, IsUnsignedAndRecorded) {
   NetdLab lab(Others([](const MockRequest&, MockWire& wire) {
-    wire.Reply(201, R"({"worker_id":"wkr-9","trust_tier":0,"registered_at":"2026-07-19T12:00:00.5Z"})");
+    wire.Reply(201,
+               R"({"worker_id":"wkr-9","trust_tier":0,"registered_at":"2026-07-19T12:00:00.5Z"})");
   }));
   NotEnrolled(lab);
   lab.Start();
@@ -53,7 +56,9 @@ TEST(Enrolment, IsUnsignedAndRecorded) {
   ASSERT_TRUE(body.ok());
   EXPECT_EQ(*body->FindString("pubkey_hex"), std::string(64, 'a'));
   EXPECT_EQ(*body->Find("capabilities")->FindString("os"), "linux");
-  EXPECT_TRUE(lab.stated->Wait([](const FakeStated& s) { return s.enrolments.size() == 1 && s.enrolments[0].worker_id() == "wkr-9"; }));
+  EXPECT_TRUE(lab.stated->Wait([](const FakeStated& s) {
+    return s.enrolments.size() == 1 && s.enrolments[0].worker_id() == "wkr-9";
+  }));
 }
 
 TEST(Enrolment, WithARecordedIdentityMakesNoCall) {
@@ -64,14 +69,16 @@ TEST(Enrolment, WithARecordedIdentityMakesNoCall) {
   EXPECT_TRUE(response.already_enrolled());
   EXPECT_EQ(response.worker_id(), "wkr-test");
   EXPECT_EQ(lab.server.Count("/enroll"), 0);
-  EXPECT_EQ(Enrol(lab, response, std::string(64, 'b')).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(Enrol(lab, response, std::string(64, 'b')).error_code(),
+            grpc::StatusCode::FAILED_PRECONDITION);
   EXPECT_EQ(Enrol(lab, response, "not hex").error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
 TEST(Enrolment, NamesWhyTheCoordinatorRefused) {
   std::string code = "pubkey_retired";
   int http_status = 409;
-  NetdLab lab(Others([&](const MockRequest&, MockWire& wire) { ReplyError(wire, http_status, code); }));
+  NetdLab lab(
+      Others([&](const MockRequest&, MockWire& wire) { ReplyError(wire, http_status, code); }));
   NotEnrolled(lab);
   lab.Start();
   netd::v1::EnrolResponse response;
@@ -107,7 +114,8 @@ TEST(Retirement, IsAFactWhateverComes) {
   http_status = 500;
   EXPECT_EQ(retire(), "failed");
   lab.keyd->SetHook([](const auto& request, auto&) {
-    return request.has_retire() ? grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "no grant") : grpc::Status::OK;
+    return request.has_retire() ? grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "no grant")
+                                : grpc::Status::OK;
   });
   EXPECT_EQ(retire(), "failed");
 }
@@ -115,7 +123,9 @@ TEST(Retirement, IsAFactWhateverComes) {
 TEST(LoginCall, GoesFromPromptToBinding) {
   MockServer provider([](const MockRequest& request, MockWire& wire) {
     if (request.target == "/login/device/code") {
-      return wire.Reply(200, R"({"device_code":"d","user_code":"ABCD-1234","verification_uri":"https://example.org/device","expires_in":60,"interval":1})");
+      return wire.Reply(
+          200,
+          R"({"device_code":"d","user_code":"ABCD-1234","verification_uri":"https://example.org/device","expires_in":60,"interval":1})");
     }
     wire.Reply(200, R"({"access_token":"good-alice"})");
   });
@@ -123,13 +133,16 @@ TEST(LoginCall, GoesFromPromptToBinding) {
     if (request.target == "/api/v0/accounts/oauth/exchange") {
       EXPECT_EQ(request.body, R"({"access_token":"good-alice","idp":"github"})");
       EXPECT_FALSE(request.headers.contains("signature-input"));
-      return wire.Reply(200, R"({"account_id":"acct-1","binding_token":"tok","expires_at":"2026-07-19T12:05:00Z","is_new_account":true})");
+      return wire.Reply(
+          200,
+          R"({"account_id":"acct-1","binding_token":"tok","expires_at":"2026-07-19T12:05:00Z","is_new_account":true})");
     }
     EXPECT_EQ(request.target, "/api/v0/workers/wkr-test/upgrade");
     EXPECT_EQ(request.body, R"({"binding_token":"tok"})");
     wire.Reply(200, R"({"worker_id":"wkr-test","trust_tier":1})");
   }));
-  lab.Configure("[coordinator]\nurl = \"" + lab.server.url() + "\"\n[identity]\ngithub_base_url = \"" + provider.url() + "\"\n");
+  lab.Configure("[coordinator]\nurl = \"" + lab.server.url() +
+                "\"\n[identity]\ngithub_base_url = \"" + provider.url() + "\"\n");
   lab.Start();
   grpc::ClientContext context;
   context.set_wait_for_ready(true);
@@ -145,7 +158,8 @@ TEST(LoginCall, GoesFromPromptToBinding) {
   EXPECT_FALSE(reader->Read(&event));
   EXPECT_TRUE(reader->Finish().ok());
   EXPECT_TRUE(lab.stated->Wait([](const FakeStated& s) {
-    return s.bindings.size() == 1 && s.bindings[0].account_id() == "acct-1" && s.bindings[0].bound_at() == "2026-07-19T12:05:00Z" && s.bindings[0].trust_tier() == 1;
+    return s.bindings.size() == 1 && s.bindings[0].account_id() == "acct-1" &&
+           s.bindings[0].bound_at() == "2026-07-19T12:05:00Z" && s.bindings[0].trust_tier() == 1;
   }));
   EXPECT_EQ(lab.netd->Log().find("good-alice"), std::string::npos) << "no token in a log";
 }
@@ -153,12 +167,15 @@ TEST(LoginCall, GoesFromPromptToBinding) {
 TEST(LoginCall, ACallerThatGoesAwayEndsIt) {
   MockServer provider([](const MockRequest& request, MockWire& wire) {
     if (request.target == "/login/device/code") {
-      return wire.Reply(200, R"({"device_code":"d","user_code":"U","verification_uri":"https://example.org/device","expires_in":600,"interval":1})");
+      return wire.Reply(
+          200,
+          R"({"device_code":"d","user_code":"U","verification_uri":"https://example.org/device","expires_in":600,"interval":1})");
     }
     wire.Reply(200, R"({"error":"authorization_pending"})");
   });
   NetdLab lab(Others([](const MockRequest&, MockWire& wire) { wire.Reply(500, ""); }));
-  lab.Configure("[coordinator]\nurl = \"" + lab.server.url() + "\"\n[identity]\ngithub_base_url = \"" + provider.url() + "\"\n");
+  lab.Configure("[coordinator]\nurl = \"" + lab.server.url() +
+                "\"\n[identity]\ngithub_base_url = \"" + provider.url() + "\"\n");
   lab.Start();
   auto stub = lab.Owner();
   {

@@ -28,9 +28,11 @@ Route RouteOf(const SignRequestRequest& request, std::string& digest) {
       digest = request.submit_result().body_sha256();
       return routes::SubmitResult(worker, *UnitId::Parse(request.submit_result().unit_id()));
     case SignRequestRequest::kFetchReceipt:
-      return routes::CanonicalReceipt(worker, *ResultId::Parse(request.fetch_receipt().result_id()));
+      return routes::CanonicalReceipt(worker,
+                                      *ResultId::Parse(request.fetch_receipt().result_id()));
     case SignRequestRequest::kFetchPackage:
-      return routes::PackageByManifest(*Sha256Hex::Parse(request.fetch_package().manifest_sha256()));
+      return routes::PackageByManifest(
+          *Sha256Hex::Parse(request.fetch_package().manifest_sha256()));
     case SignRequestRequest::kUpgrade:
       digest = request.upgrade().body_sha256();
       return routes::Upgrade(worker);
@@ -44,8 +46,11 @@ Route RouteOf(const SignRequestRequest& request, std::string& digest) {
 
 }  // namespace
 
-FakeKeyd::FakeKeyd(const std::string& socket, const std::string& base_url) : base_(*BaseUrl::Parse(base_url)) {
-  auto server = RoleServer::Start({.role = "keyd/request", .socket_path = socket, .allow = PeerRule::Self(), .max_pollers = 4}, {this});
+FakeKeyd::FakeKeyd(const std::string& socket, const std::string& base_url)
+    : base_(*BaseUrl::Parse(base_url)) {
+  auto server = RoleServer::Start(
+      {.role = "keyd/request", .socket_path = socket, .allow = PeerRule::Self(), .max_pollers = 4},
+      {this});
   EXPECT_TRUE(server.ok()) << server.status();
   server_ = *std::move(server);
 }
@@ -62,14 +67,16 @@ std::vector<SignRequestRequest> FakeKeyd::intents() const {
   return intents_;
 }
 
-grpc::Status FakeKeyd::SignRequest(grpc::ServerContext*, const SignRequestRequest* request, keyd::v1::SignedRequest* out) {
+grpc::Status FakeKeyd::SignRequest(grpc::ServerContext*, const SignRequestRequest* request,
+                                   keyd::v1::SignedRequest* out) {
   std::string digest;
   const Route route = RouteOf(*request, digest);
   out->set_method(std::string(route.method));
   out->set_path(base_.TargetOf(route.path));
   out->set_authority(base_.authority());
   if (!digest.empty()) out->set_content_digest(ContentDigestHeader(digest));
-  out->set_signature_input("sig1=(\"@method\" \"@path\" \"@authority\");created=1;alg=\"ed25519\";keyid=\"00\"");
+  out->set_signature_input(
+      "sig1=(\"@method\" \"@path\" \"@authority\");created=1;alg=\"ed25519\";keyid=\"00\"");
   out->set_signature(SignatureHeader(std::string(64, 's')));
   std::lock_guard lock(mutex_);
   intents_.push_back(*request);

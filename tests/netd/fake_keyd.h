@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// FakeKeyd: keyd's role "request" as netd sees it, in the test's own process: composes with the real routes and signs with a placeholder. Safe
-// from any thread.
+// FakeKeyd: keyd's role "request" as netd sees it, in the test's own process: composes with the
+// real routes and signs with a placeholder. Safe from any thread.
 #ifndef AUSPEX_TESTS_NETD_FAKE_KEYD_H_
 #define AUSPEX_TESTS_NETD_FAKE_KEYD_H_
 
@@ -19,14 +19,16 @@ namespace auspex::testing {
 class FakeKeyd final : public keyd::v1::RequestSigner::Service {
  public:
   // Lets a test refuse or twist an answer; returns the status of the call.
-  using Hook = std::function<grpc::Status(const keyd::v1::SignRequestRequest&, keyd::v1::SignedRequest&)>;
+  using Hook =
+      std::function<grpc::Status(const keyd::v1::SignRequestRequest&, keyd::v1::SignedRequest&)>;
   FakeKeyd(const std::string& socket, const std::string& base_url);
   ~FakeKeyd() override;
 
   void SetHook(Hook hook);
   std::vector<keyd::v1::SignRequestRequest> intents() const;
 
-  grpc::Status SignRequest(grpc::ServerContext*, const keyd::v1::SignRequestRequest* request, keyd::v1::SignedRequest* out) override;
+  grpc::Status SignRequest(grpc::ServerContext*, const keyd::v1::SignRequestRequest* request,
+                           keyd::v1::SignedRequest* out) override;
 
  private:
   const BaseUrl base_;

@@ -20,20 +20,25 @@ class FakeStated::IntakeService final : public Intake::Service {
     *out = o_.identity_;
     return grpc::Status::OK;
   }
-  grpc::Status RecordEnrolment(ServerContext*, const RecordEnrolmentRequest* request, RecordEnrolmentResponse*) override {
+  grpc::Status RecordEnrolment(ServerContext*, const RecordEnrolmentRequest* request,
+                               RecordEnrolmentResponse*) override {
     return Note([&] { o_.enrolments.push_back(*request); });
   }
-  grpc::Status RecordBinding(ServerContext*, const RecordBindingRequest* request, RecordBindingResponse*) override {
+  grpc::Status RecordBinding(ServerContext*, const RecordBindingRequest* request,
+                             RecordBindingResponse*) override {
     return Note([&] { o_.bindings.push_back(*request); });
   }
-  grpc::Status GetCapabilities(ServerContext*, const GetCapabilitiesRequest*, Capabilities* out) override {
+  grpc::Status GetCapabilities(ServerContext*, const GetCapabilitiesRequest*,
+                               Capabilities* out) override {
     out->set_canonical_json(R"({"os":"linux"})");
     return grpc::Status::OK;
   }
-  grpc::Status RecordHeartbeat(ServerContext*, const RecordHeartbeatRequest* request, RecordHeartbeatResponse*) override {
+  grpc::Status RecordHeartbeat(ServerContext*, const RecordHeartbeatRequest* request,
+                               RecordHeartbeatResponse*) override {
     return Note([&] { o_.heartbeats.push_back(*request); });
   }
-  grpc::Status RecordPoll(ServerContext*, const RecordPollRequest* request, RecordPollResponse*) override {
+  grpc::Status RecordPoll(ServerContext*, const RecordPollRequest* request,
+                          RecordPollResponse*) override {
     return Note([&] { o_.polls.push_back(*request); });
   }
   grpc::Status Offer(ServerContext*, const OfferRequest* request, OfferResponse* out) override {
@@ -43,7 +48,8 @@ class FakeStated::IntakeService final : public Intake::Service {
       if (o_.offer_answer_) *out = o_.offer_answer_(*request);
     });
   }
-  grpc::Status WatchDemand(ServerContext* context, const WatchDemandRequest*, grpc::ServerWriter<Demand>* writer) override {
+  grpc::Status WatchDemand(ServerContext* context, const WatchDemandRequest*,
+                           grpc::ServerWriter<Demand>* writer) override {
     uint64_t sent = 0;
     std::unique_lock lock(o_.mutex_);
     while (!o_.stopping_ && !context->IsCancelled()) {
@@ -77,7 +83,8 @@ class FakeStated::OutboxService final : public Outbox::Service {
  public:
   explicit OutboxService(FakeStated& owner) : o_(owner) {}
 
-  grpc::Status WatchOutbox(ServerContext* context, const WatchOutboxRequest*, grpc::ServerWriter<OutboxItem>* writer) override {
+  grpc::Status WatchOutbox(ServerContext* context, const WatchOutboxRequest*,
+                           grpc::ServerWriter<OutboxItem>* writer) override {
     std::set<uint64_t> sent;
     std::unique_lock lock(o_.mutex_);
     while (!o_.stopping_ && !context->IsCancelled()) {
@@ -108,7 +115,8 @@ class FakeStated::OutboxService final : public Outbox::Service {
     o_.changed_.notify_all();
     return grpc::Status::OK;
   }
-  grpc::Status PutPackage(ServerContext* context, grpc::ServerReader<PutPackageRequest>* reader, SettleResponse*) override {
+  grpc::Status PutPackage(ServerContext* context, grpc::ServerReader<PutPackageRequest>* reader,
+                          SettleResponse*) override {
     PutPackageRequest request;
     uint64_t id = 0;
     std::string octets;
@@ -135,7 +143,8 @@ class FakeStated::OutboxService final : public Outbox::Service {
 };
 
 FakeStated::FakeStated(const std::string& socket)
-    : intake_(std::make_unique<IntakeService>(*this)), outbox_(std::make_unique<OutboxService>(*this)) {
+    : intake_(std::make_unique<IntakeService>(*this)),
+      outbox_(std::make_unique<OutboxService>(*this)) {
   demand_.set_free_slots(1);
   demand_.set_generation(1);
   demand_.set_reason("ready");
@@ -144,8 +153,9 @@ FakeStated::FakeStated(const std::string& socket)
   identity_.set_enrolled(true);
   identity_.set_worker_id("wkr-test");
   identity_.set_public_key_hex(std::string(64, 'a'));
-  auto server = RoleServer::Start({.role = "stated/net", .socket_path = socket, .allow = PeerRule::Self(), .max_pollers = 4},
-                                  {intake_.get(), outbox_.get()});
+  auto server = RoleServer::Start(
+      {.role = "stated/net", .socket_path = socket, .allow = PeerRule::Self(), .max_pollers = 4},
+      {intake_.get(), outbox_.get()});
   EXPECT_TRUE(server.ok()) << server.status();
   server_ = *std::move(server);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// FakeStated: stated's role "net" as netd sees it, in the test's own process. A test sets the demand, puts items into the outbox and waits for
-// what netd records. Safe from any thread.
+// FakeStated: stated's role "net" as netd sees it, in the test's own process. A test sets the
+// demand, puts items into the outbox and waits for what netd records. Safe from any thread.
 #ifndef AUSPEX_TESTS_NETD_FAKE_STATED_H_
 #define AUSPEX_TESTS_NETD_FAKE_STATED_H_
 
@@ -27,7 +27,8 @@ class FakeStated {
   // Puts an item into the outbox under the next id and returns it.
   uint64_t Put(stated::v1::OutboxItem item);
   // What Offer answers; "accepted" at first.
-  void SetOfferAnswer(std::function<stated::v1::OfferResponse(const stated::v1::OfferRequest&)> answer);
+  void SetOfferAnswer(
+      std::function<stated::v1::OfferResponse(const stated::v1::OfferRequest&)> answer);
   void SetIdentity(stated::v1::Identity identity);
 
   // Waits (at most 20 s) until the item was settled; an empty request when it was not.

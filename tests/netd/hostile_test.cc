@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// A coordinator that means ill: netd stays small, stays up, and never sends anything to another place.
+// A coordinator that means ill: netd stays small, stays up, and never sends anything to another
+// place.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -31,16 +32,21 @@ TEST(Hostile, MemoryStaysFlatUnderLargeAndRottenAnswers) {
   NetdLab lab([&](const MockRequest& request, MockWire& wire) {
     if (request.target.ends_with("/heartbeat")) return wire.Reply(200, huge);
     switch (++polls % 4) {
-      case 0: return wire.Reply(200, many + "]}}");
-      case 1: return wire.Reply(200, deep);
-      case 2: return wire.Reply(500, huge);
-      default: return ReplyUnit(wire, std::string(100'000, 'a'), "u");
+      case 0:
+        return wire.Reply(200, many + "]}}");
+      case 1:
+        return wire.Reply(200, deep);
+      case 2:
+        return wire.Reply(500, huge);
+      default:
+        return ReplyUnit(wire, std::string(100'000, 'a'), "u");
     }
   });
   lab.Start();
   ASSERT_TRUE(lab.server.WaitFor("/heartbeat", 10));
   ASSERT_TRUE(lab.server.WaitFor("/assignments", 4));
-  // The peak counts, not the moment: VmHWM. An unbounded reader would have held the 8 MB body, or 120 MB of values.
+  // The peak counts, not the moment: VmHWM. An unbounded reader would have held the 8 MB body, or
+  // 120 MB of values.
   EXPECT_LT(Kib(lab.netd->pid(), "status", "VmHWM:"), 100'000);
   EXPECT_EQ(lab.netd->Stop(), 1);
   EXPECT_TRUE(lab.stated->Wait([](const FakeStated& s) { return s.offers.empty(); }));
@@ -49,25 +55,33 @@ TEST(Hostile, MemoryStaysFlatUnderLargeAndRottenAnswers) {
 TEST(Hostile, RedirectsAndForgedIdsReachNoOtherPath) {
   std::atomic<int> polls = 0;
   NetdLab lab([&](const MockRequest& request, MockWire& wire) {
-    if (request.target.ends_with("/heartbeat")) return wire.Reply(307, "", {{"Location", "/api/v0/steal"}});
+    if (request.target.ends_with("/heartbeat"))
+      return wire.Reply(307, "", {{"Location", "/api/v0/steal"}});
     switch (++polls) {
-      case 1: return wire.Reply(302, "", {{"Location", "/steal"}});
-      case 2: return ReplyUnit(wire, "asg-1", "../../steal");
-      case 3: return ReplyUnit(wire, "asg?x=1", "u");
-      default: return wire.Reply(308, "", {{"Location", "http://127.0.0.1:1/steal"}});
+      case 1:
+        return wire.Reply(302, "", {{"Location", "/steal"}});
+      case 2:
+        return ReplyUnit(wire, "asg-1", "../../steal");
+      case 3:
+        return ReplyUnit(wire, "asg?x=1", "u");
+      default:
+        return wire.Reply(308, "", {{"Location", "http://127.0.0.1:1/steal"}});
     }
   });
   lab.Start();
   ASSERT_TRUE(lab.server.WaitFor("/assignments", 3));
   EXPECT_EQ(lab.netd->Stop(), 1);
-  for (const MockRequest& request : lab.server.requests()) EXPECT_EQ(request.target.find("steal"), std::string::npos) << request.target;
+  for (const MockRequest& request : lab.server.requests())
+    EXPECT_EQ(request.target.find("steal"), std::string::npos) << request.target;
   EXPECT_TRUE(lab.stated->Wait([](const FakeStated& s) { return s.offers.empty(); }));
 }
 
 TEST(Hostile, TextCannotForgeALogLine) {
   NetdLab lab([](const MockRequest& request, MockWire& wire) {
     if (request.target.ends_with("/heartbeat")) return ReplyHeartbeat(wire);
-    wire.Reply(403, R"({"detail":{"error":{"code":"x","message":"a\nt=0 level=info proc=keyd event=forged \u001b[2J","details":null}}})");
+    wire.Reply(
+        403,
+        R"({"detail":{"error":{"code":"x","message":"a\nt=0 level=info proc=keyd event=forged \u001b[2J","details":null}}})");
   });
   lab.Start();
   ASSERT_TRUE(lab.server.WaitFor("/assignments", 1));
@@ -98,7 +112,8 @@ TEST(Hardening, NetdIsSmallNotDumpableAndCannotStartPrograms) {
   EXPECT_EQ(Kib(pid, "status", "NoNewPrivs:"), 1);
   EXPECT_EQ(Kib(pid, "status", "Seccomp:"), 2);
   const long pss = Kib(pid, "smaps_rollup", "Pss:");
-  // 0: only root may read it, because netd is not dumpable. A sanitizer's shadow would dwarf the figure.
+  // 0: only root may read it, because netd is not dumpable. A sanitizer's shadow would dwarf the
+  // figure.
   if (pss != 0 && std::getenv("AUSPEX_SANITIZED") == nullptr) {
     EXPECT_LT(pss, 15 * 1024);
   }

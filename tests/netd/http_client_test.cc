@@ -46,9 +46,15 @@ std::string Gzip(std::string_view plain) {
 }
 
 TEST(HttpClient, SendsWhatTheProtocolAsksForAndNothingMore) {
-  MockServer server([](const MockRequest&, MockWire& wire) { wire.Reply(201, "hello", {{"X-One", "1"}, {"x-one", "2"}}); });
+  MockServer server([](const MockRequest&, MockWire& wire) {
+    wire.Reply(201, "hello", {{"X-One", "1"}, {"x-one", "2"}});
+  });
   HttpClient client({});
-  HttpRequest request{.method = "POST", .base = Base(server), .target = "/api/v0/a", .headers = {{"Signature", "sig1=:AA==:"}}, .body = "{}"};
+  HttpRequest request{.method = "POST",
+                      .base = Base(server),
+                      .target = "/api/v0/a",
+                      .headers = {{"Signature", "sig1=:AA==:"}},
+                      .body = "{}"};
   absl::StatusOr<HttpResponse> response = client.Call(request);
   ASSERT_TRUE(response.ok()) << response.status();
   EXPECT_EQ(response->status, 201);
@@ -62,12 +68,13 @@ TEST(HttpClient, SendsWhatTheProtocolAsksForAndNothingMore) {
   const auto seen = server.requests();
   ASSERT_EQ(seen.size(), 3u);
   const std::string authority = "127.0.0.1:" + std::to_string(server.port());
-  EXPECT_EQ(seen[0].headers, (std::map<std::string, std::string>{{"host", authority},
-                                                                  {"user-agent", "auspexai-worker/0.0.1"},
-                                                                  {"accept", "*/*"},
-                                                                  {"accept-encoding", "gzip, deflate"},
-                                                                  {"signature", "sig1=:AA==:"},
-                                                                  {"content-length", "2"}}));
+  EXPECT_EQ(seen[0].headers,
+            (std::map<std::string, std::string>{{"host", authority},
+                                                {"user-agent", "auspexai-worker/0.0.1"},
+                                                {"accept", "*/*"},
+                                                {"accept-encoding", "gzip, deflate"},
+                                                {"signature", "sig1=:AA==:"},
+                                                {"content-length", "2"}}));
   EXPECT_EQ(seen[1].headers.at("content-length"), "0");
   EXPECT_FALSE(seen[1].headers.contains("content-type"));
   EXPECT_EQ(seen[2].method, "GET");
@@ -76,7 +83,8 @@ TEST(HttpClient, SendsWhatTheProtocolAsksForAndNothingMore) {
 }
 
 TEST(HttpClient, ManyThreadsShareOneClient) {
-  MockServer server([](const MockRequest& request, MockWire& wire) { wire.Reply(200, request.target); });
+  MockServer server(
+      [](const MockRequest& request, MockWire& wire) { wire.Reply(200, request.target); });
   HttpClient client({});
   std::atomic<int> good = 0;
   {
@@ -96,7 +104,9 @@ TEST(HttpClient, ManyThreadsShareOneClient) {
 }
 
 TEST(HttpClient, NeverFollowsARedirect) {
-  MockServer server([](const MockRequest&, MockWire& wire) { wire.Reply(302, "", {{"Location", "/elsewhere"}}); });
+  MockServer server([](const MockRequest&, MockWire& wire) {
+    wire.Reply(302, "", {{"Location", "/elsewhere"}});
+  });
   HttpClient client({});
   absl::StatusOr<HttpResponse> response = client.Call(Get(server));
   ASSERT_TRUE(response.ok());
@@ -105,7 +115,9 @@ TEST(HttpClient, NeverFollowsARedirect) {
 }
 
 TEST(HttpClient, KeepsNoCookies) {
-  MockServer server([](const MockRequest&, MockWire& wire) { wire.Reply(200, "", {{"Set-Cookie", "a=b"}}); });
+  MockServer server([](const MockRequest&, MockWire& wire) {
+    wire.Reply(200, "", {{"Set-Cookie", "a=b"}});
+  });
   HttpClient client({});
   ASSERT_TRUE(client.Call(Get(server)).ok());
   ASSERT_TRUE(client.Call(Get(server)).ok());
@@ -127,14 +139,18 @@ TEST(HttpClient, EndsABodyAtTheCapWithoutReadingTheRest) {
 
 TEST(HttpClient, CapsWhatABombUnpacksTo) {
   const std::string bomb = Gzip(std::string(50'000'000, '\0'));
-  MockServer server([&](const MockRequest&, MockWire& wire) { wire.Reply(200, bomb, {{"Content-Encoding", "gzip"}}); });
+  MockServer server([&](const MockRequest&, MockWire& wire) {
+    wire.Reply(200, bomb, {{"Content-Encoding", "gzip"}});
+  });
   HttpClient client({});
   EXPECT_TRUE(absl::IsResourceExhausted(client.Call(Get(server)).status()));
 }
 
 TEST(HttpClient, DecodesGzip) {
   const std::string packed = Gzip("some text");
-  MockServer server([&](const MockRequest&, MockWire& wire) { wire.Reply(200, packed, {{"Content-Encoding", "gzip"}}); });
+  MockServer server([&](const MockRequest&, MockWire& wire) {
+    wire.Reply(200, packed, {{"Content-Encoding", "gzip"}});
+  });
   HttpClient client({});
   absl::StatusOr<HttpResponse> response = client.Call(Get(server));
   ASSERT_TRUE(response.ok()) << response.status();
@@ -170,7 +186,8 @@ TEST(HttpClient, EndsASilentPeer) {
   });
   HttpClient client({});
   EXPECT_TRUE(absl::IsDeadlineExceeded(client.Call(Get(server), {.stall_seconds = 0.2}).status()));
-  EXPECT_TRUE(absl::IsDeadlineExceeded(client.Call(Get(server, "/half"), {.stall_seconds = 0.2}).status()));
+  EXPECT_TRUE(
+      absl::IsDeadlineExceeded(client.Call(Get(server, "/half"), {.stall_seconds = 0.2}).status()));
 }
 
 TEST(HttpClient, EndsADripByTheTotalLimit) {
@@ -180,7 +197,8 @@ TEST(HttpClient, EndsADripByTheTotalLimit) {
     while (!over && wire.Send("x")) std::this_thread::sleep_for(std::chrono::milliseconds(20));
   });
   HttpClient client({});
-  EXPECT_TRUE(absl::IsDeadlineExceeded(client.Call(Get(server), {.stall_seconds = 5, .total_seconds = 0.5}).status()));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(
+      client.Call(Get(server), {.stall_seconds = 5, .total_seconds = 0.5}).status()));
   over = true;
 }
 
@@ -191,14 +209,16 @@ TEST(HttpClient, AHeaderThatDripsCountsAsSilence) {
     while (!over && wire.Send("x")) std::this_thread::sleep_for(std::chrono::milliseconds(20));
   });
   HttpClient client({});
-  EXPECT_TRUE(absl::IsDeadlineExceeded(client.Call(Get(server), {.stall_seconds = 0.3, .total_seconds = 30}).status()));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(
+      client.Call(Get(server), {.stall_seconds = 0.3, .total_seconds = 30}).status()));
   over = true;
 }
 
 TEST(HttpClient, ATruncatedBodyIsAnError) {
   MockServer server([](const MockRequest& request, MockWire& wire) {
-    wire.Send(request.target == "/chunked" ? "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc"
-                                           : "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+    wire.Send(request.target == "/chunked"
+                  ? "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc"
+                  : "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
     wire.Close();
   });
   HttpClient client({});
@@ -214,11 +234,15 @@ TEST(HttpClient, AStopEndsALongPollAtOnce) {
     server.WaitFor("/x", 1);
     stop.request_stop();
   });
-  EXPECT_TRUE(absl::IsCancelled(client.Call(Get(server), {.stall_seconds = 60, .total_seconds = 60}, stop.get_token()).status()));
+  EXPECT_TRUE(absl::IsCancelled(
+      client.Call(Get(server), {.stall_seconds = 60, .total_seconds = 60}, stop.get_token())
+          .status()));
 }
 
 TEST(HttpClient, ASinkGetsTheBodyOfA200Only) {
-  MockServer server([](const MockRequest& request, MockWire& wire) { wire.Reply(request.target == "/good" ? 200 : 404, "body"); });
+  MockServer server([](const MockRequest& request, MockWire& wire) {
+    wire.Reply(request.target == "/good" ? 200 : 404, "body");
+  });
   HttpClient client({});
   std::string sunk;
   const HttpSink sink = [&](std::string_view octets) {
@@ -233,14 +257,16 @@ TEST(HttpClient, ASinkGetsTheBodyOfA200Only) {
   ASSERT_TRUE(response.ok());
   EXPECT_EQ(response->body, "");
   EXPECT_EQ(sunk, "body");
-  response = client.Call(Get(server, "/good"), {}, {}, [](std::string_view) { return absl::DataLossError("no room"); });
+  response = client.Call(Get(server, "/good"), {}, {},
+                         [](std::string_view) { return absl::DataLossError("no room"); });
   EXPECT_TRUE(absl::IsDataLoss(response.status()));
 }
 
 TEST(HttpClient, SendsPlainHttpToLoopbackOnly) {
   HttpClient client({});
   const BaseUrl outside = *BaseUrl::Parse("http://192.0.2.1/", AllowPlainHttpAnywhere{});
-  EXPECT_TRUE(absl::IsInvalidArgument(client.Call({.method = "GET", .base = outside, .target = "/"}).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      client.Call({.method = "GET", .base = outside, .target = "/"}).status()));
 }
 
 TEST(HttpClient, PlainHttpUsesNoProxy) {
@@ -279,7 +305,8 @@ TEST(HttpClient, ARefusedConnectionIsUnavailable) {
   }
   HttpClient client({});
   const BaseUrl base = *BaseUrl::Parse("http://127.0.0.1:" + std::to_string(port));
-  EXPECT_TRUE(absl::IsUnavailable(client.Call({.method = "GET", .base = base, .target = "/"}).status()));
+  EXPECT_TRUE(
+      absl::IsUnavailable(client.Call({.method = "GET", .base = base, .target = "/"}).status()));
 }
 
 TEST(HttpClient, RubbishIsAnErrorNotAnAnswer) {
@@ -291,7 +318,8 @@ TEST(HttpClient, RubbishIsAnErrorNotAnAnswer) {
   EXPECT_FALSE(client.Call(Get(server)).ok());
 }
 
-// One TLS server with a certificate of its own making; answers every connection with 200 and closes.
+// One TLS server with a certificate of its own making; answers every connection with 200 and
+// closes.
 class TlsServer {
  public:
   explicit TlsServer(const char* name) : context_(SSL_CTX_new(TLS_server_method())) {
@@ -302,16 +330,19 @@ class TlsServer {
     X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
     X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
     X509_set_pubkey(cert, key);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("test"), -1, -1, 0);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC,
+                               reinterpret_cast<const unsigned char*>("test"), -1, -1, 0);
     X509_set_issuer_name(cert, X509_get_subject_name(cert));
     const std::string alternative = std::string("IP:") + name;
-    X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, alternative.c_str());
+    X509_EXTENSION* extension =
+        X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, alternative.c_str());
     X509_add_ext(cert, extension, -1);
     X509_EXTENSION_free(extension);
     X509_sign(cert, key, EVP_sha256());
     SSL_CTX_use_certificate(context_, cert);
     SSL_CTX_use_PrivateKey(context_, key);
-    file_ = std::filesystem::temp_directory_path() / ("auspex-http-test-" + std::to_string(::getpid()) + "-" + name + ".pem");
+    file_ = std::filesystem::temp_directory_path() /
+            ("auspex-http-test-" + std::to_string(::getpid()) + "-" + name + ".pem");
     FILE* file = std::fopen(file_.c_str(), "w");
     PEM_write_X509(file, cert);
     std::fclose(file);
@@ -347,7 +378,8 @@ class TlsServer {
         char buffer[4096];
         if (SSL_accept(ssl) == 1 && SSL_read(ssl, buffer, sizeof buffer) > 0) {
           ++answered_;
-          constexpr std::string_view kAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+          constexpr std::string_view kAnswer =
+              "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
           SSL_write(ssl, kAnswer.data(), kAnswer.size());
           SSL_shutdown(ssl);
         }
@@ -369,9 +401,12 @@ class TlsServer {
 
 TEST(HttpClient, VerifiesTheChainAndTheName) {
   TlsServer server("127.0.0.1"), wrong_name("127.0.0.9");
-  const auto call = [](HttpClient& client, const BaseUrl& base) { return client.Call({.method = "GET", .base = base, .target = "/"}); };
+  const auto call = [](HttpClient& client, const BaseUrl& base) {
+    return client.Call({.method = "GET", .base = base, .target = "/"});
+  };
   HttpClient system_only({});
-  EXPECT_TRUE(absl::IsUnavailable(call(system_only, server.base()).status())) << "a certificate that nobody vouches for";
+  EXPECT_TRUE(absl::IsUnavailable(call(system_only, server.base()).status()))
+      << "a certificate that nobody vouches for";
   EXPECT_EQ(server.answered(), 0) << "nothing is sent before the peer is known";
 
   HttpClient trusting({.ca_file = server.file()});
@@ -380,13 +415,16 @@ TEST(HttpClient, VerifiesTheChainAndTheName) {
   EXPECT_EQ(response->body, "ok");
 
   HttpClient trusting_wrong({.ca_file = wrong_name.file()});
-  EXPECT_TRUE(absl::IsUnavailable(call(trusting_wrong, wrong_name.base()).status())) << "a certificate for another name";
+  EXPECT_TRUE(absl::IsUnavailable(call(trusting_wrong, wrong_name.base()).status()))
+      << "a certificate for another name";
   EXPECT_EQ(wrong_name.answered(), 0);
 }
 
 TEST(HttpClient, NamesACaFileThatCannotBeRead) {
   HttpClient client({.ca_file = "/nonexistent/ca.pem"});
-  const absl::Status status = client.Call({.method = "GET", .base = *BaseUrl::Parse("https://127.0.0.1:1"), .target = "/"}).status();
+  const absl::Status status =
+      client.Call({.method = "GET", .base = *BaseUrl::Parse("https://127.0.0.1:1"), .target = "/"})
+          .status();
   EXPECT_TRUE(absl::IsFailedPrecondition(status));
   EXPECT_NE(std::string(status.message()).find("/nonexistent/ca.pem"), std::string::npos);
 }

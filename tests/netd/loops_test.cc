@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The heartbeat and the poller of the real netd: what they send, when, and what they make of each answer (wire protocol 5.2, 5.3, 9).
+// The heartbeat and the poller of the real netd: what they send, when, and what they make of each
+// answer (wire protocol 5.2, 5.3, 9).
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -52,8 +53,12 @@ TEST(Loops, SendExactlyWhatKeydComposed) {
     }
   }
   EXPECT_LE(lab.server.connections(), 2) << "connections are kept";
-  EXPECT_TRUE(lab.stated->Wait([](const FakeStated& s) { return !s.heartbeats.empty() && s.heartbeats[0].ok() && s.heartbeats[0].trust_tier() == 1; }));
-  EXPECT_TRUE(lab.stated->Wait([](const FakeStated& s) { return !s.polls.empty() && s.polls[0].no_work().idle_code() == "no_pending_work"; }));
+  EXPECT_TRUE(lab.stated->Wait([](const FakeStated& s) {
+    return !s.heartbeats.empty() && s.heartbeats[0].ok() && s.heartbeats[0].trust_tier() == 1;
+  }));
+  EXPECT_TRUE(lab.stated->Wait([](const FakeStated& s) {
+    return !s.polls.empty() && s.polls[0].no_work().idle_code() == "no_pending_work";
+  }));
 }
 
 TEST(Loops, IdleUntilEnrolled) {
@@ -75,7 +80,8 @@ TEST(Loops, IdleUntilEnrolled) {
     demand.set_reason("ready");
   });
   EXPECT_TRUE(lab.server.WaitFor(kPoll, 1));
-  EXPECT_TRUE(IsBeat(lab.server.requests().front())) << "the coordinator hears of us before it is asked for work";
+  EXPECT_TRUE(IsBeat(lab.server.requests().front()))
+      << "the coordinator hears of us before it is asked for work";
 }
 
 TEST(Loops, AnOfferGoesToStatedAndTheNextPollFollowsAtOnce) {
@@ -83,13 +89,17 @@ TEST(Loops, AnOfferGoesToStatedAndTheNextPollFollowsAtOnce) {
     if (n > 3) return ReplyNoWork(wire);
     ReplyUnit(wire, "asg-" + std::to_string(n), "u-" + std::to_string(n), R"({"b":1,"a":[1.50]})");
   }));
-  // A poll interval of an hour: all polls but the first come because a unit was accepted and slots are left.
-  lab.Configure("[coordinator]\nurl = \"" + lab.server.url() + "\"\nassignment_poll_interval_seconds = 3600\nlong_poll_seconds = 0\n");
+  // A poll interval of an hour: all polls but the first come because a unit was accepted and slots
+  // are left.
+  lab.Configure("[coordinator]\nurl = \"" + lab.server.url() +
+                "\"\nassignment_poll_interval_seconds = 3600\nlong_poll_seconds = 0\n");
   lab.stated->SetDemand([](auto& demand) { demand.set_free_slots(3); });
   lab.Start();
   ASSERT_TRUE(lab.stated->Wait([](const FakeStated& s) { return s.offers.size() == 3; }));
   EXPECT_TRUE(lab.stated->Wait([](const FakeStated& s) {
-    return s.offers[0].assignment_id() == "asg-1" && s.offers[0].canonical_payload() == R"({"a":[1.5],"b":1})" && s.offers[2].unit_id() == "u-3";
+    return s.offers[0].assignment_id() == "asg-1" &&
+           s.offers[0].canonical_payload() == R"({"a":[1.5],"b":1})" &&
+           s.offers[2].unit_id() == "u-3";
   }));
   EXPECT_EQ(lab.server.Count(kPoll), 3) << "never more than there are slots";
   // A slot that becomes free is used at once.
@@ -107,7 +117,8 @@ TEST(Loops, ALongPollIsAskedForAndFollowedAtOnce) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // the coordinator's wait
     wire.Reply(200, R"({"work_unit":null})", {{"Preference-Applied", "wait=7"}});
   }));
-  lab.Configure("[coordinator]\nurl = \"" + lab.server.url() + "\"\nassignment_poll_interval_seconds = 3600\nlong_poll_seconds = 7\n");
+  lab.Configure("[coordinator]\nurl = \"" + lab.server.url() +
+                "\"\nassignment_poll_interval_seconds = 3600\nlong_poll_seconds = 7\n");
   lab.Start();
   ASSERT_TRUE(lab.server.WaitFor(kPoll, 4)) << "no interval between long polls";
   netd::v1::ConnectionStatus status;
@@ -139,7 +150,10 @@ TEST(Loops, ARefusedOfferIsNotAFailure) {
 
 TEST(Loops, HoldsAreRecordedAndAreNoFailures) {
   NetdLab lab(Polls([](int n, const MockRequest&, MockWire& wire) {
-    if (n == 1) return ReplyError(wire, 423, "worker_paused", R"({"paused_at":"2026-07-19T12:00:00+00:00","pause_reason":"upgrade","no_fault":true})");
+    if (n == 1)
+      return ReplyError(
+          wire, 423, "worker_paused",
+          R"({"paused_at":"2026-07-19T12:00:00+00:00","pause_reason":"upgrade","no_fault":true})");
     if (n == 2) return ReplyError(wire, 423, "worker_quarantined", "null");
     ReplyNoWork(wire);
   }));
@@ -177,11 +191,14 @@ TEST(Loops, AnOfferThatStatedCannotReadIsAFailedPoll) {
   }));
   lab.Start();
   ASSERT_TRUE(lab.stated->Wait([](const FakeStated& s) { return !s.polls.empty(); }));
-  EXPECT_TRUE(lab.stated->Wait([](const FakeStated& s) { return s.polls[0].has_failure() && s.offers.empty(); }));
+  EXPECT_TRUE(lab.stated->Wait(
+      [](const FakeStated& s) { return s.polls[0].has_failure() && s.offers.empty(); }));
 }
 
 TEST(Loops, RetryAfterHoldsTheNextPollBack) {
-  NetdLab lab(Polls([](int, const MockRequest&, MockWire& wire) { wire.Reply(429, R"({"error":"slow down"})", {{"Retry-After", "3600"}}); }));
+  NetdLab lab(Polls([](int, const MockRequest&, MockWire& wire) {
+    wire.Reply(429, R"({"error":"slow down"})", {{"Retry-After", "3600"}});
+  }));
   lab.Start();
   ASSERT_TRUE(lab.server.WaitFor(kPoll, 1));
   // More demand does not shorten it; many heartbeats later there is still one poll.
@@ -197,7 +214,10 @@ TEST(Loops, AClockThatIsOffIsNamed) {
   });
   lab.Start();
   ASSERT_TRUE(lab.stated->Wait([](const FakeStated& s) { return !s.heartbeats.empty(); }));
-  EXPECT_TRUE(lab.stated->Wait([](const FakeStated& s) { return !s.heartbeats[0].ok() && s.heartbeats[0].error().find("signature_expired") != std::string::npos; }));
+  EXPECT_TRUE(lab.stated->Wait([](const FakeStated& s) {
+    return !s.heartbeats[0].ok() &&
+           s.heartbeats[0].error().find("signature_expired") != std::string::npos;
+  }));
   netd::v1::ConnectionStatus status;
   grpc::ClientContext context;
   ASSERT_TRUE(lab.Owner()->GetStatus(&context, {}, &status).ok());
@@ -213,14 +233,42 @@ TEST(Loops, ABoundedRunEndsByItselfWithASummary) {
   EXPECT_EQ(lab.netd->Wait(), 0);
   EXPECT_EQ(lab.server.Count(kBeat), 3);
   EXPECT_EQ(lab.server.Count(kPoll), 3);
-  EXPECT_NE(lab.netd->Log().find("heartbeats: 3 attempted, 3 succeeded, 0 failed; polls: 3 attempted, 3 succeeded, 0 failed; work: 0 accepted, 0 refused, "
+  EXPECT_NE(lab.netd->Log().find("heartbeats: 3 attempted, 3 succeeded, 0 failed; polls: 3 "
+                                 "attempted, 3 succeeded, 0 failed; work: 0 accepted, 0 refused, "
                                  "3 without work"),
             std::string::npos)
       << lab.netd->Log();
 }
 
+TEST(Loops, NoPollOfABoundedRunWaits) {
+  NetdLab lab(Polls([](int, const MockRequest& request, MockWire& wire) {
+    EXPECT_FALSE(request.headers.contains("prefer"));
+    ReplyNoWork(wire);
+  }));
+  lab.Configure("[coordinator]\nurl = \"" + lab.server.url() +
+                "\"\nheartbeat_interval_seconds = 0.05\nassignment_poll_interval_seconds = "
+                "0.05\nlong_poll_seconds = 7\n");
+  lab.Start({"--max-ticks", "2"});
+  EXPECT_EQ(lab.netd->Wait(), 0);
+  EXPECT_EQ(lab.server.Count(kPoll), 2);
+}
+
+TEST(Loops, NoPollWaitsWhileAHoldIsInForce) {
+  NetdLab lab(Polls([](int n, const MockRequest& request, MockWire& wire) {
+    EXPECT_EQ(request.headers.contains("prefer"), n == 1 || n > 3);
+    if (n < 3) return ReplyError(wire, 423, "worker_quarantined");
+    if (n == 3) return ReplyNoWork(wire);
+    wire.WaitForClose();
+  }));
+  lab.Configure("[coordinator]\nurl = \"" + lab.server.url() +
+                "\"\nassignment_poll_interval_seconds = 0.05\nlong_poll_seconds = 7\n");
+  lab.Start();
+  EXPECT_TRUE(lab.server.WaitFor(kPoll, 4));
+}
+
 TEST(Loops, ABoundedRunWaitsForItsUnits) {
-  NetdLab lab(Polls([](int, const MockRequest&, MockWire& wire) { ReplyUnit(wire, "asg-1", "u-1"); }));
+  NetdLab lab(
+      Polls([](int, const MockRequest&, MockWire& wire) { ReplyUnit(wire, "asg-1", "u-1"); }));
   lab.stated->SetOfferAnswer([](const auto&) {
     stated::v1::OfferResponse response;
     response.set_decision("accepted");
@@ -254,7 +302,8 @@ TEST(Loops, ABoundedRunThatOnlyFailsExitsWithOne) {
 
 TEST(Loops, APauseOfTheOwnerIsToldAtOnce) {
   NetdLab lab(Polls([](int, const MockRequest&, MockWire& wire) { ReplyNoWork(wire); }));
-  lab.Configure("[coordinator]\nurl = \"" + lab.server.url() + "\"\nheartbeat_interval_seconds = 3600\nlong_poll_seconds = 0\n");
+  lab.Configure("[coordinator]\nurl = \"" + lab.server.url() +
+                "\"\nheartbeat_interval_seconds = 3600\nlong_poll_seconds = 0\n");
   lab.Start();
   ASSERT_TRUE(lab.server.WaitFor(kBeat, 1));
   lab.stated->SetDemand([](auto& demand) {
@@ -270,7 +319,8 @@ TEST(Loops, ARestartOfStatedIsSurvived) {
   ASSERT_TRUE(lab.server.WaitFor(kBeat, 1));
   lab.stated.reset();
   lab.stated = std::make_unique<FakeStated>(lab.home + "/run/stated/net.sock");
-  EXPECT_TRUE(lab.stated->Wait([](const FakeStated& s) { return s.heartbeats.size() > 2 && s.polls.size() > 1; }));
+  EXPECT_TRUE(lab.stated->Wait(
+      [](const FakeStated& s) { return s.heartbeats.size() > 2 && s.polls.size() > 1; }));
 }
 
 TEST(Loops, KeydsWordIsNotTakenForAnotherCoordinator) {
@@ -290,7 +340,8 @@ TEST(Loops, KeydsWordIsNotTakenForAnotherCoordinator) {
 }
 
 TEST(Start, RefusesAConfigurationThatCannotBeUsed) {
-  for (const char* url : {"http://192.0.2.1", "ftp://x", "https://user:pw@host", "https://host/?q"}) {
+  for (const char* url :
+       {"http://192.0.2.1", "ftp://x", "https://user:pw@host", "https://host/?q"}) {
     NetdLab lab([](const MockRequest&, MockWire&) {});
     lab.Configure(std::string("[coordinator]\nurl = \"") + url + "\"\n");
     lab.Start();

@@ -27,7 +27,8 @@ bool MockWire::Send(std::string_view octets) {
   return true;
 }
 
-void MockWire::Reply(int status, std::string_view body, const std::vector<std::pair<std::string, std::string>>& headers) {
+void MockWire::Reply(int status, std::string_view body,
+                     const std::vector<std::pair<std::string, std::string>>& headers) {
   std::string head = Cat("HTTP/1.1 ", status, " Whatever\r\nContent-Length: ", body.size(), "\r\n");
   for (const auto& [name, value] : headers) head += Cat(name, ": ", value, "\r\n");
   Send(Cat(head, "\r\n", body));
@@ -46,7 +47,8 @@ MockServer::MockServer(Handler handler) : handler_(std::move(handler)) {
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof address;
-  if (::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(listener_.get(), 64) != 0 ||
+  if (::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+      ::listen(listener_.get(), 64) != 0 ||
       ::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
     std::abort();
   }
@@ -102,17 +104,21 @@ void MockServer::Serve(int fd, int number) {
     size_t line = head.find("\r\n");
     const std::string first = head.substr(0, line);
     request.method = first.substr(0, first.find(' '));
-    request.target = first.substr(request.method.size() + 1, first.rfind(' ') - request.method.size() - 1);
+    request.target =
+        first.substr(request.method.size() + 1, first.rfind(' ') - request.method.size() - 1);
     while (line + 2 < head.size()) {
       const size_t next = head.find("\r\n", line + 2);
       const std::string header = head.substr(line + 2, next - line - 2);
       std::string name = header.substr(0, header.find(':'));
-      std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+      std::transform(name.begin(), name.end(), name.begin(),
+                     [](unsigned char c) { return std::tolower(c); });
       const size_t value = header.find_first_not_of(' ', name.size() + 1);
       request.headers[name] = value == std::string::npos ? "" : header.substr(value);
       line = next;
     }
-    const size_t length = request.headers.contains("content-length") ? std::stoul(request.headers["content-length"]) : 0;
+    const size_t length = request.headers.contains("content-length")
+                              ? std::stoul(request.headers["content-length"])
+                              : 0;
     while (buffer.size() < length && (alive = more())) {
     }
     if (!alive) break;
@@ -138,13 +144,15 @@ std::vector<MockRequest> MockServer::requests() const {
 int MockServer::Count(std::string_view suffix) const {
   std::lock_guard lock(mutex_);
   return static_cast<int>(
-      std::count_if(requests_.begin(), requests_.end(), [&](const MockRequest& r) { return r.target.ends_with(suffix); }));
+      std::count_if(requests_.begin(), requests_.end(),
+                    [&](const MockRequest& r) { return r.target.ends_with(suffix); }));
 }
 
 bool MockServer::WaitFor(std::string_view suffix, int count) const {
   std::unique_lock lock(mutex_);
   return changed_.wait_for(lock, std::chrono::seconds(20), [&] {
-    return std::count_if(requests_.begin(), requests_.end(), [&](const MockRequest& r) { return r.target.ends_with(suffix); }) >= count;
+    return std::count_if(requests_.begin(), requests_.end(),
+                         [&](const MockRequest& r) { return r.target.ends_with(suffix); }) >= count;
   });
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// MockServer: a small HTTP/1.1 server on 127.0.0.1 that does what a test tells it, lies and silence included. One thread a connection. The
-// handler is called on those threads and must be safe from them. Every request that was read is kept.
+// MockServer: a small HTTP/1.1 server on 127.0.0.1 that does what a test tells it, lies and silence
+// included. One thread a connection. The handler is called on those threads and must be safe from
+// them. Every request that was read is kept.
 #ifndef AUSPEX_TESTS_NETD_MOCK_SERVER_H_
 #define AUSPEX_TESTS_NETD_MOCK_SERVER_H_
 
@@ -32,7 +33,8 @@ class MockWire {
   // False once the client has gone away.
   bool Send(std::string_view octets);
   // A whole answer with Content-Length.
-  void Reply(int status, std::string_view body, const std::vector<std::pair<std::string, std::string>>& headers = {});
+  void Reply(int status, std::string_view body,
+             const std::vector<std::pair<std::string, std::string>>& headers = {});
   // Blocks until the client closes its end (or the server stops).
   void WaitForClose();
   // Closes the connection after the handler.

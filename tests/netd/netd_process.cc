@@ -24,13 +24,15 @@ namespace {
 std::string MakeHome() {
   std::string path = "/tmp/auspex-netd-XXXXXX";
   EXPECT_NE(::mkdtemp(path.data()), nullptr);
-  for (const char* folder : {"/run", "/run/keyd", "/run/stated", "/run/netd"}) ::mkdir((path + folder).c_str(), 0700);
+  for (const char* folder : {"/run", "/run/keyd", "/run/stated", "/run/netd"})
+    ::mkdir((path + folder).c_str(), 0700);
   return path;
 }
 
 }  // namespace
 
-NetdProcess::NetdProcess(const std::string& home, const std::vector<std::string>& arguments) : log_file_(home + "/netd.log") {
+NetdProcess::NetdProcess(const std::string& home, const std::vector<std::string>& arguments)
+    : log_file_(home + "/netd.log") {
   const char* bin = std::getenv("AUSPEX_BIN_DIR");
   const std::string program = Cat(bin != nullptr ? bin : "build/release/bin", "/auspex-netd");
   std::vector<std::string> words = {program, "--home", home};
@@ -82,15 +84,20 @@ std::string NetdProcess::Log() const {
 }
 
 NetdLab::NetdLab(Handler handler, const std::string& prefix)
-    : home(MakeHome()), server([handler = std::move(handler)](const MockRequest& request, MockWire& wire) { handler(request, wire); }) {
+    : home(MakeHome()),
+      server([handler = std::move(handler)](const MockRequest& request, MockWire& wire) {
+        handler(request, wire);
+      }) {
   stated = std::make_unique<FakeStated>(home + "/run/stated/net.sock");
   keyd = std::make_unique<FakeKeyd>(home + "/run/keyd/request.sock", server.url() + prefix);
   Configure(Cat("[coordinator]\nurl = \"", server.url(), prefix,
-                "\"\nheartbeat_interval_seconds = 0.05\nassignment_poll_interval_seconds = 0.05\nlong_poll_seconds = 0\n"));
+                "\"\nheartbeat_interval_seconds = 0.05\nassignment_poll_interval_seconds = "
+                "0.05\nlong_poll_seconds = 0\n"));
 }
 
 NetdLab::~NetdLab() {
-  if (::testing::Test::HasFailure() && netd != nullptr) std::fprintf(stderr, "---- netd's log ----\n%s----\n", netd->Log().c_str());
+  if (::testing::Test::HasFailure() && netd != nullptr)
+    std::fprintf(stderr, "---- netd's log ----\n%s----\n", netd->Log().c_str());
   netd.reset();
   std::filesystem::remove_all(home);
 }
@@ -106,20 +113,31 @@ std::unique_ptr<netd::v1::Connection::Stub> NetdLab::Owner() const {
   return netd::v1::Connection::NewStub(ConnectTo(home + "/run/netd/owner.sock"));
 }
 
-void ReplyHeartbeat(MockWire& wire) { wire.Reply(200, R"({"worker_id":"wkr-test","trust_tier":1})"); }
-
-void ReplyNoWork(MockWire& wire) {
-  wire.Reply(200, R"({"assignment_id":null,"assigned_at":null,"experiment_id":null,"work_unit":null,"idle_reason":{"code":"no_pending_work","message":"m"}})");
+void ReplyHeartbeat(MockWire& wire) {
+  wire.Reply(200, R"({"worker_id":"wkr-test","trust_tier":1})");
 }
 
-void ReplyUnit(MockWire& wire, const std::string& assignment, const std::string& unit, const std::string& payload) {
-  wire.Reply(200, Cat(R"({"assignment_id":")", assignment, R"(","assigned_at":"2026-07-19T12:00:00Z","experiment_id":"exp-1","work_unit":{"unit_id":")", unit,
-                      R"(","tenant_id":"synth-geometry","experiment_id":"synth-geometry-v1","manifest_sha256":")", std::string(64, 'b'),
-                      R"(","created_at":"2026-07-19T11:50:00Z","payload":)", payload, "}}"));
+void ReplyNoWork(MockWire& wire) {
+  wire.Reply(
+      200,
+      R"({"assignment_id":null,"assigned_at":null,"experiment_id":null,"work_unit":null,"idle_reason":{"code":"no_pending_work","message":"m"}})");
+}
+
+void ReplyUnit(MockWire& wire, const std::string& assignment, const std::string& unit,
+               const std::string& payload) {
+  wire.Reply(
+      200,
+      Cat(R"({"assignment_id":")", assignment,
+          R"(","assigned_at":"2026-07-19T12:00:00Z","experiment_id":"exp-1","work_unit":{"unit_id":")",
+          unit,
+          R"(","tenant_id":"synth-geometry","experiment_id":"synth-geometry-v1","manifest_sha256":")",
+          std::string(64, 'b'), R"(","created_at":"2026-07-19T11:50:00Z","payload":)", payload,
+          "}}"));
 }
 
 void ReplyError(MockWire& wire, int status, const std::string& code, const std::string& details) {
-  wire.Reply(status, Cat(R"({"detail":{"error":{"code":")", code, R"(","message":"m","details":)", details, "}}}"));
+  wire.Reply(status, Cat(R"({"detail":{"error":{"code":")", code, R"(","message":"m","details":)",
+                         details, "}}}"));
 }
 
 }  // namespace auspex::testing

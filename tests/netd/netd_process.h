@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// NetdLab: the real auspex-netd between a mock coordinator and fakes of its two neighbours, in a home folder of its own. NetdProcess is the child
-// alone. One test thread uses them; handlers run on the server's threads.
+// NetdLab: the real auspex-netd between a mock coordinator and fakes of its two neighbours, in a
+// home folder of its own. NetdProcess is the child alone. One test thread uses them; handlers run
+// on the server's threads.
 #ifndef AUSPEX_TESTS_NETD_NETD_PROCESS_H_
 #define AUSPEX_TESTS_NETD_NETD_PROCESS_H_
 
@@ -25,7 +26,8 @@ class NetdProcess {
   pid_t pid() const { return pid_; }
   // SIGTERM and Wait.
   int Stop();
-  // Waits for the end (at most 30 s, then kills); the exit code, or -1 when it did not exit by itself.
+  // Waits for the end (at most 30 s, then kills); the exit code, or -1 when it did not exit by
+  // itself.
   int Wait();
   // What it has written to standard error so far.
   std::string Log() const;
@@ -37,7 +39,8 @@ class NetdProcess {
 
 class NetdLab {
  public:
-  // `handler` answers as the coordinator; a heartbeat and an empty poll are answered here when it is null or returns without an answer for them.
+  // `handler` answers as the coordinator; a heartbeat and an empty poll are answered here when it
+  // is null or returns without an answer for them.
   using Handler = MockServer::Handler;
   explicit NetdLab(Handler handler, const std::string& prefix = "");
   ~NetdLab();
@@ -57,8 +60,10 @@ class NetdLab {
 // Answers of a friendly coordinator.
 void ReplyHeartbeat(MockWire& wire);
 void ReplyNoWork(MockWire& wire);
-void ReplyUnit(MockWire& wire, const std::string& assignment, const std::string& unit, const std::string& payload = "{}");
-void ReplyError(MockWire& wire, int status, const std::string& code, const std::string& details = "{}");
+void ReplyUnit(MockWire& wire, const std::string& assignment, const std::string& unit,
+               const std::string& payload = "{}");
+void ReplyError(MockWire& wire, int status, const std::string& code,
+                const std::string& details = "{}");
 
 }  // namespace auspex::testing
 

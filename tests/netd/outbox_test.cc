@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The outbox of the real netd: results, refusals, receipts and packages (wire protocol 5.4 to 5.6, 5.12).
+// The outbox of the real netd: results, refusals, receipts and packages (wire protocol 5.4
+// to 5.6, 5.12).
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -41,7 +42,8 @@ OutboxItem PackageItem() {
   return item;
 }
 
-constexpr char kAccepted[] = R"({"result_id":"res-1","unit_id":"u","unit_status_after":"in_progress","completions_so_far":1,"replication_target":2})";
+constexpr char kAccepted[] =
+    R"({"result_id":"res-1","unit_id":"u","unit_status_after":"in_progress","completions_so_far":1,"replication_target":2})";
 
 TEST(OutboxSending, AResultGoesOutAsItIsStored) {
   NetdLab lab(Others([](const MockRequest&, MockWire& wire) { wire.Reply(201, kAccepted); }));
@@ -61,23 +63,32 @@ TEST(OutboxSending, AResultGoesOutAsItIsStored) {
 
 TEST(OutboxSending, EachKindSettlesByItsTable) {
   NetdLab lab(Others([](const MockRequest& request, MockWire& wire) {
-    if (request.target.ends_with("/u-dup/result")) return ReplyError(wire, 409, "result_already_submitted", R"({"existing_result_id":"res-7"})");
-    if (request.target.ends_with("/u-held/result")) return ReplyError(wire, 423, "worker_quarantined");
+    if (request.target.ends_with("/u-dup/result"))
+      return ReplyError(wire, 409, "result_already_submitted", R"({"existing_result_id":"res-7"})");
+    if (request.target.ends_with("/u-held/result"))
+      return ReplyError(wire, 423, "worker_quarantined");
     if (request.target.ends_with("/u-bad/result")) return ReplyError(wire, 422, "schema_violation");
-    if (request.target.ends_with("/u-slow/result")) return wire.Reply(503, "", {{"Retry-After", "9"}});
-    if (request.target.ends_with("/refuse")) return wire.Reply(200, R"({"assignment_id":"a","unit_id":"u"})");
-    if (request.target.ends_with("/res-good/canonical-receipt")) return wire.Reply(200, R"({"cose_signed_blob_b64":"hEMBAgM="})");
-    if (request.target.ends_with("/res-never/canonical-receipt")) return ReplyError(wire, 410, "receipt_will_not_issue", R"({"reason":"experiment_aborted"})");
+    if (request.target.ends_with("/u-slow/result"))
+      return wire.Reply(503, "", {{"Retry-After", "9"}});
+    if (request.target.ends_with("/refuse"))
+      return wire.Reply(200, R"({"assignment_id":"a","unit_id":"u"})");
+    if (request.target.ends_with("/res-good/canonical-receipt"))
+      return wire.Reply(200, R"({"cose_signed_blob_b64":"hEMBAgM="})");
+    if (request.target.ends_with("/res-never/canonical-receipt"))
+      return ReplyError(wire, 410, "receipt_will_not_issue", R"({"reason":"experiment_aborted"})");
     ReplyError(wire, 404, "receipt_not_issued");
   }));
   OutboxItem refusal;
   refusal.mutable_send_refusal()->set_unit_id("u-no");
   refusal.mutable_send_refusal()->set_assignment_id("asg-no");
-  refusal.mutable_send_refusal()->set_body(R"({"kind":"runner_failed","reason":"","assignment_id":"asg-no"})");
+  refusal.mutable_send_refusal()->set_body(
+      R"({"kind":"runner_failed","reason":"","assignment_id":"asg-no"})");
   FakeStated& stated = *lab.stated;
-  const uint64_t dup = stated.Put(ResultItem("u-dup")), held = stated.Put(ResultItem("u-held")), bad = stated.Put(ResultItem("u-bad")),
-                 slow = stated.Put(ResultItem("u-slow")), no = stated.Put(refusal), good = stated.Put(ReceiptItem("res-good")),
-                 never = stated.Put(ReceiptItem("res-never")), later = stated.Put(ReceiptItem("res-later"));
+  const uint64_t dup = stated.Put(ResultItem("u-dup")), held = stated.Put(ResultItem("u-held")),
+                 bad = stated.Put(ResultItem("u-bad")), slow = stated.Put(ResultItem("u-slow")),
+                 no = stated.Put(refusal), good = stated.Put(ReceiptItem("res-good")),
+                 never = stated.Put(ReceiptItem("res-never")),
+                 later = stated.Put(ReceiptItem("res-later"));
   lab.Start();
   EXPECT_TRUE(stated.WaitForSettle(dup).result_accepted().already());
   EXPECT_TRUE(stated.WaitForSettle(held).has_held());
@@ -105,11 +116,14 @@ TEST(OutboxSending, SlowReceiptsDoNotHoldUpAResult) {
 TEST(OutboxSending, WhatKeydWillNeverSignIsTerminal) {
   NetdLab lab(Others([](const MockRequest&, MockWire& wire) { wire.Reply(201, kAccepted); }));
   lab.keyd->SetHook([](const keyd::v1::SignRequestRequest& request, keyd::v1::SignedRequest&) {
-    if (request.submit_result().unit_id() == "u-two") return grpc::Status(grpc::StatusCode::ALREADY_EXISTS, "another body was signed");
-    if (request.submit_result().unit_id() == "u-wait") return grpc::Status(grpc::StatusCode::UNAVAILABLE, "journal");
+    if (request.submit_result().unit_id() == "u-two")
+      return grpc::Status(grpc::StatusCode::ALREADY_EXISTS, "another body was signed");
+    if (request.submit_result().unit_id() == "u-wait")
+      return grpc::Status(grpc::StatusCode::UNAVAILABLE, "journal");
     return grpc::Status::OK;
   });
-  const uint64_t two = lab.stated->Put(ResultItem("u-two")), wait = lab.stated->Put(ResultItem("u-wait"));
+  const uint64_t two = lab.stated->Put(ResultItem("u-two")),
+                 wait = lab.stated->Put(ResultItem("u-wait"));
   lab.Start();
   EXPECT_EQ(lab.stated->WaitForSettle(two).terminal().code(), "equivocation");
   EXPECT_TRUE(lab.stated->WaitForSettle(wait).has_transient());
@@ -141,7 +155,9 @@ TEST(OutboxSending, APackageIsStreamedWhole) {
 
 TEST(OutboxSending, APackageThatCannotBeHadIsTerminal) {
   for (const int status : {404, 401, 302, 500}) {
-    NetdLab lab(Others([&](const MockRequest&, MockWire& wire) { ReplyError(wire, status, "package_not_found"); }));
+    NetdLab lab(Others([&](const MockRequest&, MockWire& wire) {
+      ReplyError(wire, status, "package_not_found");
+    }));
     const uint64_t id = lab.stated->Put(PackageItem());
     lab.Start();
     EXPECT_EQ(lab.stated->WaitForSettle(id).terminal().code(), "package_unavailable") << status;

@@ -25,7 +25,8 @@ TEST(RetryAfter, IsCutAndNeverBelievedWhenOdd) {
   EXPECT_EQ(After("86400"), 3600u);
   EXPECT_EQ(After("99999999999999999999999"), 3600u);
   EXPECT_EQ(After("Sun, 19 Jul 2099 12:01:00 GMT"), 3600u);
-  for (const char* text : {"", "-5", "soon", "12 s", "1e9", "Sun, 19 Jul 2026"}) EXPECT_EQ(After(text), 0u) << text;
+  for (const char* text : {"", "-5", "soon", "12 s", "1e9", "Sun, 19 Jul 2026"})
+    EXPECT_EQ(After(text), 0u) << text;
   EXPECT_EQ(After("120", 500), 0u);
 }
 
