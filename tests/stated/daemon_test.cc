@@ -332,6 +332,16 @@ TEST_F(DaemonTest, FilesAndSocketsArePrivate) {
   }
 }
 
+TEST_F(DaemonTest, PrivilegesAreGoneBeforeItServes) {
+  const std::string status =
+      auspex::testing::ReadAll(Cat("/proc/", process_->pid(), "/status"));
+  EXPECT_NE(status.find("NoNewPrivs:\t1\n"), std::string::npos);
+  EXPECT_NE(status.find("Seccomp:\t2\n"), std::string::npos);
+  const std::string limits =
+      auspex::testing::ReadAll(Cat("/proc/", process_->pid(), "/limits"));
+  EXPECT_NE(limits.find("Max core file size        0                    0"), std::string::npos);
+}
+
 TEST_F(DaemonTest, ASecondInstanceIsRefused) {
   Process second({ProgramPath("auspex-stated"), "--home", folder_.path()}, folder_ / "second");
   EXPECT_EQ(second.Wait(std::chrono::seconds(20)), 2);
