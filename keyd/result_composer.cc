@@ -14,8 +14,9 @@
 namespace auspex::keyd {
 namespace {
 
+// A field over its bounds is as wrong as one of the wrong kind: RESOURCE_EXHAUSTED would be taken for trouble that passes.
 absl::Status InField(std::string_view name, const absl::Status& status) {
-  return absl::Status(status.code(), Cat(name, ": ", std::string(status.message())));
+  return absl::InvalidArgumentError(Cat(name, ": ", std::string(status.message())));
 }
 
 absl::Status Bad(std::string_view name, std::string_view why) {

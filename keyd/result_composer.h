@@ -14,7 +14,7 @@
 namespace auspex::keyd {
 
 inline constexpr size_t kMaxPayloadOctets = 1536 * 1024;
-inline constexpr size_t kMaxPayloadDepth = 64;
+inline constexpr size_t kMaxPayloadDepth = 128;
 inline constexpr size_t kMaxServedWeights = 16;
 
 struct UntrustedResult {

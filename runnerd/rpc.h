@@ -6,15 +6,20 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
 #include "common/ipc/channel.h"
+#include "common/log/log.h"
 
 namespace auspex::runnerd {
 
 // How long one attempt may take, in seconds.
 inline constexpr double kRpcSeconds = 10;
+
+// The pause, in seconds, at which a failure is no passing moment any more. One of the doubled values below.
+inline constexpr double kSayAfter = 0.02 * 32;
 
 // Whether a call may succeed when it is made again unchanged: the peer is away or in trouble, and has not said no.
 inline bool IsPassing(absl::StatusCode code) {
@@ -31,7 +36,10 @@ absl::Status CallUntilAnswered(std::string_view what, Call call, Pause pause) {
     grpc::ClientContext context;
     SetDeadline(context, kRpcSeconds);
     absl::Status status = FromGrpc(call(context), what);
-    if (status.ok() || !IsPassing(status.code()) || pause(delay)) return status;
+    if (status.ok() || !IsPassing(status.code())) return status;
+    // Said once: a unit that stands still has a cause that can be read.
+    if (delay == kSayAfter) LogWarning("waiting_for_neighbour", {{"error", std::string(status.message())}});
+    if (pause(delay)) return status;
   }
 }
 

@@ -366,7 +366,7 @@ TEST_F(Hostile, APayloadOfStrangeShapeIsEchoedOrRefusedNeverFatal) {
   for (const char* unit : {"strange-deep", "strange-numbers", "strange-names", "strange-large"}) {
     EXPECT_TRUE(Eventually(20, [&] {
       return server_->Results().contains(unit) || server_->Refusals().contains(unit);
-    })) << unit;
+    })) << unit << worker_->Verb({"queue"}).out << worker_->Verb({"peek", unit}).out;
   }
   RunGoodUnit("after-strange");
   ExpectWell();
