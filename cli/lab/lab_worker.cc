@@ -22,7 +22,7 @@ constexpr size_t kTroubleLines = 8;
 
 std::string ConfigText(const LabWorker::Settings& settings) {
   return Cat("[coordinator]\nurl = \"", settings.coordinator_url,
-             "\"\nheartbeat_interval_seconds = 5\nassignment_poll_interval_seconds = 0.2\nlong_poll_seconds = 10\n"
+             "\"\nheartbeat_interval_seconds = 1\nassignment_poll_interval_seconds = 0.2\nlong_poll_seconds = 10\n"
              "receipt_signer_pubkey = \"", settings.receipt_key,
              // The owner's desktop keyring is none of the lab's business.
              "\"\n\n[identity]\nkeystore_backend = \"encrypted_file\"\n\n[resources]\nslots = ", settings.slots,

@@ -4,10 +4,12 @@
 #include <chrono>
 
 #include "common/base/cat.h"
+#include "common/ipc/grpc_life.h"
 
 namespace auspex {
 
 std::shared_ptr<grpc::Channel> ConnectTo(const std::string& path) {
+  KeepGrpc();
   grpc::ChannelArguments arguments;
   // The peers are on this machine and restart within milliseconds: retry at that pace.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);

@@ -23,6 +23,7 @@
 #include "common/base/cat.h"
 #include "common/base/errno_status.h"
 #include "common/base/status_macros.h"
+#include "common/ipc/grpc_life.h"
 #include "common/ipc/listen.h"
 #include "common/log/log.h"
 
@@ -50,6 +51,7 @@ class RoleServerImpl final : public RoleServer {
   ~RoleServerImpl() override { Shutdown(0); }
 
   absl::Status Serve(const std::vector<grpc::Service*>& services) {
+    KeepGrpc();
     grpc::EnableDefaultHealthCheckService(true);
     grpc::ServerBuilder builder;
     for (grpc::Service* service : services) builder.RegisterService(service);
@@ -61,6 +63,7 @@ class RoleServerImpl final : public RoleServer {
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 128);
     grpc::ResourceQuota quota(options_.role);
     quota.SetMaxThreads(options_.max_threads);
+    quota.Resize(options_.max_memory_octets);
     builder.SetResourceQuota(quota);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr) {
@@ -91,7 +94,7 @@ class RoleServerImpl final : public RoleServer {
     }
     const std::lock_guard lock(mutex_);
     const auto found = connections_.find(fd);
-    return found == connections_.end() ? Peer{0, static_cast<uid_t>(-1), static_cast<gid_t>(-1)}
+    return found == connections_.end() ? Peer{0, static_cast<uid_t>(-1), static_cast<gid_t>(-1), {}}
                                        : found->second.peer;
   }
 
