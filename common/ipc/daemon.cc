@@ -32,6 +32,7 @@ struct Daemon::State {
   Config config;
   std::string state_dir;
   std::map<std::string, std::string, std::less<>> flags;
+  std::map<std::string, PeerRule, std::less<>> system_peers;  // empty in the other modes
   UniqueFd lock, signals, stop;
   int watchdog_ms = -1;  // half of the interval that systemd asks for; -1: none
 };
@@ -91,6 +92,22 @@ void PrintHelp(std::string_view name, const std::vector<Daemon::Flag>& extra) {
   std::exit(2);
 }
 
+// Who may be whose peer in system mode. Looked up once, at start: a daemon that has confined itself cannot read the user database.
+std::map<std::string, PeerRule, std::less<>> SystemPeers() {
+  std::map<std::string, PeerRule, std::less<>> peers;
+  PeerRule& owner = peers["cli"];
+  owner.uids.push_back(0);
+  if (const group* owners = ::getgrnam("auspex"); owners != nullptr) owner.gids.push_back(owners->gr_gid);
+  for (const char* name : {"netd", "runnerd"}) {
+    // A peer daemon that has no user on this system cannot be let in: the rule then allows nobody.
+    PeerRule& rule = peers[name];
+    if (const passwd* user = ::getpwnam(Cat("auspex-", name).c_str()); user != nullptr) {
+      rule.uids.push_back(user->pw_uid);
+    }
+  }
+  return peers;
+}
+
 }  // namespace
 
 Daemon::Daemon(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -138,7 +155,8 @@ absl::StatusOr<Daemon> Daemon::Init(std::string_view name, int argc, char** argv
   ASSIGN_OR_RETURN(Layout layout, Layout::Resolve(choice, ProcessEnvironment()));
   ASSIGN_OR_RETURN(Config config, LoadConfig(layout, ProcessEnvironment()));
   auto state = std::make_unique<State>(
-      State{std::string(name), layout, config, layout.StateDir(name), std::move(flags), {}, {}, {}});
+      State{std::string(name), layout, config, layout.StateDir(name), std::move(flags), {}, {}, {}, {}});
+  if (layout.mode() == Layout::Mode::kSystem) state->system_peers = SystemPeers();
   // netd keeps no state: its folder would only be something to explain.
   if (name != "netd") RETURN_IF_ERROR(MakePrivateDirectory(state->state_dir));
   if (layout.mode() != Layout::Mode::kSystem) {
@@ -175,19 +193,8 @@ std::string Daemon::flag(std::string_view name) const {
 
 PeerRule Daemon::AllowFor(std::string_view peer) const {
   if (state_->layout.mode() != Layout::Mode::kSystem) return PeerRule::Self();
-  PeerRule rule;
-  if (peer == "cli") {
-    rule.uids.push_back(0);
-    if (const group* owners = ::getgrnam("auspex"); owners != nullptr) {
-      rule.gids.push_back(owners->gr_gid);
-    }
-    return rule;
-  }
-  // A peer daemon that has no user on this system cannot be let in: the rule then allows nobody.
-  if (const passwd* user = ::getpwnam(Cat("auspex-", peer).c_str()); user != nullptr) {
-    rule.uids.push_back(user->pw_uid);
-  }
-  return rule;
+  const auto found = state_->system_peers.find(peer);
+  return found == state_->system_peers.end() ? PeerRule{} : found->second;
 }
 
 void Daemon::NotifyReady() {

@@ -43,7 +43,7 @@ class Daemon {
   // Value of an extra flag; empty when not given. A switch that was given has the value "1".
   std::string flag(std::string_view name) const;
   // "owner", "peer daemon name": who may open a role socket in the present mode. In user and home mode the own uid; in system mode the
-  // user auspex-<peer>, or for "cli" root and the members of group auspex.
+  // user auspex-<peer> (netd, runnerd), or for "cli" root and the members of group auspex, as the user database was at Init.
   PeerRule AllowFor(std::string_view peer) const;
 
   // Tells systemd (NOTIFY_SOCKET), and on the descriptor named by AUSPEX_READY_FD (the supervisor), that the daemon serves. Also makes later

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "common/ipc/peer.h"
 
-#include <grp.h>
-#include <pwd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,18 +13,23 @@
 namespace auspex {
 namespace {
 
-// True when the user `uid` has `gid` among its groups, as the user database says now. SO_PEERCRED carries only the
-// primary group; SO_PEERGROUPS would carry the rest, but only those of the moment of connect, which is the same thing.
-bool UserIsInGroup(uid_t uid, gid_t gid) {
-  const passwd* user = ::getpwuid(uid);
-  if (user == nullptr) return false;
-  if (user->pw_gid == gid) return true;
-  const group* entry = ::getgrgid(gid);
-  if (entry == nullptr) return false;
-  for (char** member = entry->gr_mem; *member != nullptr; ++member) {
-    if (std::string_view(*member) == user->pw_name) return true;
+// More groups than that no user has here: the call would only be refused.
+constexpr size_t kMaxGroups = 65536;
+
+absl::StatusOr<std::vector<gid_t>> GroupsOf(int connected_fd) {
+  std::vector<gid_t> groups(32);
+  for (;;) {
+    socklen_t size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+    if (::getsockopt(connected_fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) == 0) {
+      groups.resize(size / sizeof(gid_t));
+      return groups;
+    }
+    // ERANGE: the kernel has put the size that it needs.
+    if (errno != ERANGE || size / sizeof(gid_t) > kMaxGroups) {
+      return ErrnoStatus(errno, "read the groups of", "the peer");
+    }
+    groups.resize(size / sizeof(gid_t));
   }
-  return false;
 }
 
 }  // namespace
@@ -37,7 +40,9 @@ absl::StatusOr<Peer> PeerOf(int connected_fd) {
   if (::getsockopt(connected_fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
     return ErrnoStatus(errno, "read the credentials of", "the peer");
   }
-  return Peer{credentials.pid, credentials.uid, credentials.gid};
+  absl::StatusOr<std::vector<gid_t>> groups = GroupsOf(connected_fd);
+  if (!groups.ok()) return groups.status();
+  return Peer{credentials.pid, credentials.uid, credentials.gid, *std::move(groups)};
 }
 
 PeerRule PeerRule::Self() { return PeerRule{{::geteuid()}, {}}; }
@@ -45,7 +50,8 @@ PeerRule PeerRule::Self() { return PeerRule{{::geteuid()}, {}}; }
 absl::Status PeerRule::Check(const Peer& peer) const {
   if (std::find(uids.begin(), uids.end(), peer.uid) != uids.end()) return absl::OkStatus();
   for (const gid_t gid : gids) {
-    if (peer.gid == gid || UserIsInGroup(peer.uid, gid)) return absl::OkStatus();
+    if (peer.gid == gid) return absl::OkStatus();
+    if (std::find(peer.groups.begin(), peer.groups.end(), gid) != peer.groups.end()) return absl::OkStatus();
   }
   return absl::PermissionDeniedError(
       Cat("process ", peer.pid, " of user ", peer.uid, " may not use this socket"));

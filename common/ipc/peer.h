@@ -17,9 +17,11 @@ struct Peer {
   pid_t pid = 0;
   uid_t uid = 0;
   gid_t gid = 0;
+  std::vector<gid_t> groups;  // supplementary, at the moment of connect
 };
 
-// SO_PEERCRED of a connected Unix socket.
+// SO_PEERCRED and SO_PEERGROUPS of a connected Unix socket: what the kernel knows, with no look at the user database, which a
+// confined daemon cannot read and which may be slow (LDAP).
 absl::StatusOr<Peer> PeerOf(int connected_fd);
 
 // Which peers may open a role's socket, checked at accept before a single octet is read.

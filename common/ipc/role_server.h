@@ -32,6 +32,9 @@ class RoleServer {
     // Threads in all. A call holds one while it runs (a stream as long as it is open); one call more is RESOURCE_EXHAUSTED, so that a peer
     // that opens many calls cannot make the daemon grow.
     int max_threads = 96;
+    // What gRPC may hold for all connections of the role: buffers of messages that are not whole yet, calls that wait. At the bound it
+    // stops reading and gives up calls, so that a peer's half-sent messages or floods of calls cost the peer and not the machine.
+    size_t max_memory_octets = 64 * 1024 * 1024;
   };
   // Listens (folder 0700, socket 0600 unless the rule has groups: then 0660) and serves until Shutdown. A stale socket file is replaced; one
   // that still answers is FAILED_PRECONDITION "... is served by process N".

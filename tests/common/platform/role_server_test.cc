@@ -8,12 +8,14 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <grp.h>
 
 #include <cstring>
 
 #include "auspex/runnerd/v1/runnerd.grpc.pb.h"
 #include "common/ipc/channel.h"
 #include "tests/common/platform/temp_folder.h"
+#include "tests/support/skip.h"
 
 namespace auspex {
 namespace {
@@ -84,6 +86,33 @@ TEST_F(RoleServerTest, WrongUserIsRefusedBeforeAnyOctet) {
   ::close(fd);
   std::string outcome;
   EXPECT_FALSE(Call(&outcome).ok());
+}
+
+// The groups come from the kernel: a user that the database does not know is let in by a supplementary group alone.
+TEST_F(RoleServerTest, AMemberOfTheGroupIsLetInByTheKernelsWord) {
+  AUSPEX_SKIP_UNLESS(::geteuid() == 0, "only root can take another identity");
+  constexpr gid_t kGroup = 4242, kOther = 4343;
+  constexpr uid_t kUser = 54321;
+  ASSERT_EQ(::chmod(folder_.path().c_str(), 0711), 0);
+  Start(PeerRule{{}, {kGroup}});
+  for (const bool member : {true, false}) {
+    // Connects as the user, with a full set of groups beside the one that counts; exits 0 when the server's settings arrive.
+    const pid_t child = ::fork();
+    if (child == 0) {
+      std::vector<gid_t> groups(40, kOther);
+      if (member) groups.push_back(kGroup);
+      if (::setgroups(groups.size(), groups.data()) != 0 || ::setresgid(kUser, kUser, kUser) != 0) ::_exit(3);
+      if (!member && ::chmod(socket_.c_str(), 0666) != 0) ::_exit(4);
+      if (::setresuid(kUser, kUser, kUser) != 0) ::_exit(5);
+      const int fd = Connect();
+      if (fd < 0) ::_exit(6);
+      ::_exit(ClosedSilently(fd) ? 1 : 0);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), member ? 0 : 1);
+  }
 }
 
 TEST_F(RoleServerTest, SocketIsPrivateAndGoneAfterShutdown) {
