@@ -45,13 +45,18 @@ void Journal::NotePosition(const JournalPosition& position) {
   if ((position.next_sequence - 1) % kIndexStep == 0) index_.push_back(position);
 }
 
+Journal::~Journal() {
+  // A journal at rest ends with its last record; what a crash leaves behind it is harmless.
+  if (broken_.ok()) (void)file_->Truncate(durable_.offset);
+}
+
 absl::StatusOr<DurableRecord> Journal::Append(const JournalEntry& entry) {
   std::unique_lock lock(mutex_);
   if (!broken_.ok()) return broken_;
   const uint64_t sequence = end_.next_sequence;
   const std::string body = EncodeRecordBody(entry, sequence);
   const std::shared_ptr<Group> group = open_group_;
-  AppendLe(group->octets, LengthWord(body.size()), 4);
+  AppendLe(group->octets, LengthWord(body.size(), /*begins_flush=*/group->octets.empty()), 4);
   group->octets += body;
   end_.chain = ChainAfter(end_.chain, body);
   group->octets += AsText(end_.chain);
@@ -114,7 +119,7 @@ absl::Status Journal::List(uint64_t first, uint64_t limit,
   for (uint64_t shown = 0; limit == 0 || shown < limit;) {
     ASSIGN_OR_RETURN(const JournalScanner::Step step, scanner.Next(record));
     if (step == JournalScanner::Step::kEnd) break;
-    if (step == JournalScanner::Step::kTorn) {
+    if (step != JournalScanner::Step::kRecord) {
       return absl::DataLossError(
           Cat("journal: cut short at offset ", scanner.position().offset, " while in use"));
     }

@@ -52,6 +52,11 @@ class Journal {
     Digest32 chain{};
   };
 
+  // Cuts off what was set aside behind the last record.
+  ~Journal();
+  Journal(const Journal&) = delete;
+  Journal& operator=(const Journal&) = delete;
+
   // Reads the whole file once, showing each record to `visit`. An unfinished record at the end is
   // cut off (torn_octets says how much); any other damage is DATA_LOSS with the offset.
   static absl::StatusOr<std::unique_ptr<Journal>> Open(std::unique_ptr<JournalFile> file,

@@ -33,7 +33,8 @@ class JournalFile {
   virtual absl::StatusOr<uint64_t> Size() const = 0;
   // Fills as much of `out` as there is from `offset` on and returns how much that is; 0 at the end.
   virtual absl::StatusOr<size_t> ReadAt(uint64_t offset, std::span<char> out) const = 0;
-  // All of `octets` at `offset`, or an error, after which any part of them may be there.
+  // All of `octets` at `offset`, or an error, after which any part of them may be there. May also
+  // set aside zero octets behind them.
   virtual absl::Status WriteAt(uint64_t offset, std::string_view octets) = 0;
   // Returns OK only when all that was written survives a crash of the machine.
   virtual absl::Status Sync() = 0;

@@ -7,6 +7,7 @@ namespace auspex::keyd {
 namespace {
 
 constexpr uint8_t kRecordKind = 1;
+constexpr uint32_t kBeginsFlush = 0x8000;  // in the length word
 
 void AppendText(std::string& out, std::string_view text) {
   const std::string_view cut = text.substr(0, kMaxRecordText);
@@ -89,17 +90,21 @@ Digest32 ChainAfter(const Digest32& previous, std::string_view body) {
   return ToDigest(hash.Finish());
 }
 
-uint32_t LengthWord(size_t body_octets) {
-  const uint32_t length = static_cast<uint32_t>(body_octets) & 0xffff;
-  return length | (~length & 0xffff) << 16;
+uint32_t LengthWord(size_t body_octets, bool begins_flush) {
+  const uint32_t low =
+      (static_cast<uint32_t>(body_octets) & 0x7fff) | (begins_flush ? kBeginsFlush : 0);
+  return low | (~low & 0xffff) << 16;
 }
 
 std::optional<size_t> LengthOfWord(uint32_t word) {
-  const size_t length = word & 0xffff;
-  if (LengthWord(length) != word || length < kMinRecordBody || length > kMaxRecordBody) {
+  const size_t length = word & 0x7fff;
+  if (LengthWord(length, BeginsFlush(word)) != word || length < kMinRecordBody ||
+      length > kMaxRecordBody) {
     return std::nullopt;
   }
   return length;
 }
+
+bool BeginsFlush(uint32_t word) { return (word & kBeginsFlush) != 0; }
 
 }  // namespace auspex::keyd

@@ -49,10 +49,12 @@ std::optional<JournalRecord> DecodeRecordBody(std::string_view body);
 Digest32 ChainAfter(const Digest32& previous, std::string_view body);
 
 // The length word in front of a body: its low half is the length, its high half the complement, so
-// that a damaged length is never taken for a record that was cut short.
-uint32_t LengthWord(size_t body_octets);
+// that a damaged length is never taken for a record that was cut short. `begins_flush` marks the
+// first of the records that became durable together.
+uint32_t LengthWord(size_t body_octets, bool begins_flush);
 // The length, or nullopt when the word is damaged or outside kMinRecordBody..kMaxRecordBody.
 std::optional<size_t> LengthOfWord(uint32_t word);
+bool BeginsFlush(uint32_t word);
 
 // Little-endian integers.
 void AppendLe(std::string& out, uint64_t value, size_t octets);

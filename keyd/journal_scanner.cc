@@ -5,10 +5,45 @@
 
 #include "common/base/cat.h"
 #include "common/base/status_macros.h"
+#include "keyd/journal_record.h"
 
 namespace auspex::keyd {
 namespace {
 constexpr size_t kBufferOctets = 256 * 1024;
+// What a disk writes as a whole or not at all, at least.
+constexpr uint64_t kSector = 512;
+// More than all calls that keyd runs at the same time can hand to one flush.
+constexpr uint64_t kMaxFlush = 512 * 1024;
+
+bool IsZero(std::string_view octets) {
+  return octets.find_first_not_of('\0') == std::string_view::npos;
+}
+
+// True when one of the sectors that [begin, end) of the file touches is missing from `octets`,
+// which begin at `begin`. Neither a length word nor a body nor a chain value has that many zero
+// octets in these places, but for one octet alone at the end: that one counts if
+// `all_but_last_good`.
+bool MissesASector(std::string_view octets, uint64_t begin, uint64_t end, bool all_but_last_good) {
+  for (uint64_t at = begin; at < end;) {
+    const uint64_t next = std::min(end, (at / kSector + 1) * kSector);
+    const bool telling = next - at > 1 || at == begin || all_but_last_good;
+    if (telling && IsZero(octets.substr(at - begin, next - at))) return true;
+    at = next;
+  }
+  return false;
+}
+
+// True when a later flush begins somewhere in `octets`: then everything before it was durable once.
+bool HoldsAFlush(std::string_view octets) {
+  for (size_t at = 1; at + 4 <= octets.size(); ++at) {
+    const auto word = static_cast<uint32_t>(ReadLe(octets.substr(at, 4)));
+    const std::optional<size_t> length = LengthOfWord(word);
+    if (length && BeginsFlush(word) && DecodeRecordBody(octets.substr(at + 4, *length)))
+      return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 JournalScanner::JournalScanner(const JournalFile& file, const JournalPosition& start, uint64_t end)
@@ -29,19 +64,42 @@ absl::StatusOr<std::string_view> JournalScanner::Peek(size_t octets) {
   return std::string_view(buffer_).substr(skip, std::max(wanted, buffer_.size() - skip));
 }
 
-absl::StatusOr<bool> JournalScanner::OnlyZeroOctetsLeft() {
+absl::StatusOr<uint64_t> JournalScanner::EndOfContent() {
   std::string chunk(64 * 1024, '\0');
+  uint64_t content_end = position_.offset;
   for (uint64_t offset = position_.offset; offset < end_;) {
     const size_t wanted = static_cast<size_t>(std::min<uint64_t>(chunk.size(), end_ - offset));
     ASSIGN_OR_RETURN(const size_t got, file_.ReadAt(offset, std::span(chunk).first(wanted)));
     if (got == 0) break;
-    if (std::any_of(chunk.begin(), chunk.begin() + static_cast<ptrdiff_t>(got),
-                    [](char c) { return c != '\0'; })) {
-      return false;
-    }
+    const size_t last = std::string_view(chunk).substr(0, got).find_last_not_of('\0');
+    if (last != std::string_view::npos) content_end = offset + last + 1;
     offset += got;
   }
-  return true;
+  return content_end;
+}
+
+absl::StatusOr<JournalScanner::Step> JournalScanner::JudgeTail(std::optional<size_t> whole,
+                                                               std::string_view what,
+                                                               bool all_but_last_good) {
+  const uint64_t begin = position_.offset;
+  ASSIGN_OR_RETURN(const uint64_t content_end, EndOfContent());
+  if (content_end == begin) return Step::kRoom;
+  if (content_end - begin > kMaxFlush) return Damage(what);
+  // Without its length only the place of the length word itself can be judged: the rest of its
+  // sector, or, when the word crosses into the next one, that one as well.
+  uint64_t record_end = (begin / kSector + 1) * kSector;
+  if (whole) {
+    record_end = begin + *whole;
+  } else if (record_end - begin < 4) {
+    record_end += kSector;
+  }
+  record_end = std::min(record_end, end_);
+  std::string tail(std::max(record_end, content_end) - begin, '\0');
+  ASSIGN_OR_RETURN(const size_t got, file_.ReadAt(begin, std::span(tail)));
+  if (got < tail.size()) return absl::DataLossError("journal: the file shrank while it was read");
+  if (!MissesASector(tail, begin, record_end, all_but_last_good) || HoldsAFlush(tail))
+    return Damage(what);
+  return Step::kTorn;
 }
 
 absl::Status JournalScanner::Damage(std::string_view what) const {
@@ -56,19 +114,17 @@ absl::StatusOr<JournalScanner::Step> JournalScanner::Next(JournalRecord& record)
   ASSIGN_OR_RETURN(std::string_view octets, Peek(4));
   const std::optional<size_t> length =
       LengthOfWord(static_cast<uint32_t>(ReadLe(octets.substr(0, 4))));
-  if (!length) {
-    // After a loss of power a file system may keep the new size of a file without its new octets.
-    ASSIGN_OR_RETURN(const bool zero, OnlyZeroOctetsLeft());
-    if (zero) return Step::kTorn;
-    return Damage("impossible length");
-  }
+  if (!length) return JudgeTail(std::nullopt, "impossible length");
   const size_t whole = 4 + *length + sizeof(Digest32);
   if (left < whole) return Step::kTorn;
   ASSIGN_OR_RETURN(octets, Peek(whole));
   const std::string_view body = octets.substr(4, *length);
   const Digest32 chain = ChainAfter(position_.chain, body);
-  if (octets.substr(4 + *length, sizeof(Digest32)) != AsText(chain)) {
-    return Damage("the chain does not match");
+  const std::string_view stored_chain = octets.substr(4 + *length, sizeof(Digest32));
+  if (stored_chain != AsText(chain)) {
+    const size_t most = sizeof(Digest32) - 1;
+    return JudgeTail(whole, "the chain does not match",
+                     stored_chain.substr(0, most) == AsText(chain).substr(0, most));
   }
   std::optional<JournalRecord> decoded = DecodeRecordBody(body);
   if (!decoded) return Damage("a field has an unknown value");

@@ -6,6 +6,7 @@
 #define AUSPEX_KEYD_JOURNAL_SCANNER_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,14 +25,15 @@ struct JournalPosition {
 
 class JournalScanner {
  public:
-  enum class Step { kRecord, kEnd, kTorn };
+  enum class Step { kRecord, kEnd, kRoom, kTorn };
   // Reads from `start` up to the octet `end`, as the file was when asked. `file` outlives the
   // scanner.
   JournalScanner(const JournalFile& file, const JournalPosition& start, uint64_t end);
 
-  // kRecord: `record` is filled. kEnd: there is no further octet. kTorn: what is left is the
-  // beginning of one record (or nothing but zero octets), as a crash in the middle of an append
-  // leaves it. Anything else is DATA_LOSS naming the offset.
+  // kRecord: `record` is filled. kEnd: there is no further octet. kRoom: there are only zero
+  // octets, set aside for records to come. kTorn: what is left is what a crash in the middle of one
+  // flush leaves (docs/formats/journal.md, "Reading at start"). Anything else is DATA_LOSS naming
+  // the offset.
   absl::StatusOr<Step> Next(JournalRecord& record);
   // The place after the last record that was returned.
   const JournalPosition& position() const { return position_; }
@@ -39,7 +41,13 @@ class JournalScanner {
  private:
   // Octets from the position on, at least `octets` of them unless the end is nearer.
   absl::StatusOr<std::string_view> Peek(size_t octets);
-  absl::StatusOr<bool> OnlyZeroOctetsLeft();
+  // Where the last octet that is not zero ends; the position itself when there is none.
+  absl::StatusOr<uint64_t> EndOfContent();
+  // kRoom, kTorn or DATA_LOSS with `what` for a place where no good record begins; `whole` is the
+  // record's size if its length word can be read, `all_but_last_good` whether only its last octet
+  // is not as it should be.
+  absl::StatusOr<Step> JudgeTail(std::optional<size_t> whole, std::string_view what,
+                                 bool all_but_last_good = false);
   absl::Status Damage(std::string_view what) const;
 
   const JournalFile& file_;

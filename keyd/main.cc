@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // auspex-keyd: harden, open the journal, load the key, serve the three roles.
+#include <signal.h>
 #include <sodium/core.h>
 
 #include <memory>
@@ -80,6 +81,8 @@ absl::StatusOr<std::unique_ptr<Journal>> OpenJournal(const std::string& path,
 
 absl::Status Serve(Daemon& daemon) {
   if (sodium_init() < 0) return absl::InternalError("libsodium: cannot be initialised");
+  // A limit on file sizes is a full disk to the journal, not a death.
+  ::signal(SIGXFSZ, SIG_IGN);
   RETURN_IF_ERROR(HardenOrRefuse());
   const SealSources sources = SealSources::FromEnvironment(daemon.state_dir());
   std::vector<std::string> missing;

@@ -96,6 +96,18 @@ TEST(DaemonRestart, WhatWasReleasedBeforeAKillIsInTheJournal) {
   EXPECT_TRUE(std::includes(recorded.begin(), recorded.end(), released.begin(), released.end()));
 }
 
+// Room for records to come is there while keyd runs, and gone when it was stopped in good order.
+TEST(DaemonRestart, TheJournalAtRestEndsWithItsLastRecord) {
+  const ScratchDir home;
+  const std::string path = home.path() + "/state/keyd/journal.log";
+  KeydProcess keyd(home.path());
+  ASSERT_TRUE(keyd.ready()) << keyd.log();
+  keyd.CreateKey();
+  EXPECT_GE(std::filesystem::file_size(path), 256u * 1024);
+  EXPECT_EQ(keyd.Stop(SIGTERM), 0);
+  EXPECT_LT(std::filesystem::file_size(path), 1024u);
+}
+
 class DaemonDamage : public ::testing::Test {
  protected:
   void SetUp() override {
