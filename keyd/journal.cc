@@ -96,6 +96,7 @@ void Journal::Flush(std::unique_lock<std::mutex>& lock) {
     broken_ = absl::UnavailableError(
         Cat("journal: ", std::string(status.message()),
             "; nothing is signed until auspex-keyd is started again with a disk that works"));
+    if (on_failure_) on_failure_();
   } else if (!broken_before) {
     durable_ = group->after;
   }

@@ -62,6 +62,10 @@ class Journal {
   static absl::StatusOr<std::unique_ptr<Journal>> Open(std::unique_ptr<JournalFile> file,
                                                        const Visitor& visit);
 
+  // Has `tell` called once, by the thread that meets the first failure of the disk. Set before the
+  // first Append; it must not call back into the journal.
+  void OnFailure(std::function<void()> tell) { on_failure_ = std::move(tell); }
+
   // Appends and waits until the record is durable. UNAVAILABLE when it could not be made so.
   absl::StatusOr<DurableRecord> Append(const JournalEntry& entry);
 
@@ -91,6 +95,7 @@ class Journal {
 
   std::unique_ptr<JournalFile> file_;
   uint64_t torn_octets_ = 0;
+  std::function<void()> on_failure_;
 
   mutable std::mutex mutex_;
   absl::Status broken_;

@@ -25,7 +25,7 @@
 namespace auspex::keyd {
 namespace {
 
-constexpr int kCleanStop = 0, kRefusedToStart = 2;
+constexpr int kCleanStop = 0, kFailedAtWork = 1, kRefusedToStart = 2;
 
 absl::Status InStep(std::string_view step, const absl::Status& status) {
   return absl::Status(status.code(), Cat(step, ": ", std::string(status.message())));
@@ -96,6 +96,10 @@ absl::Status Serve(Daemon& daemon) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Journal> journal, OpenJournal(journal_path, ledger));
   ASSIGN_OR_RETURN(const std::unique_ptr<KeyRing> keys, KeyRing::Load(daemon.state_dir(), sources));
 
+  // Only a new start, which reads what the disk really holds, makes the journal usable again: leave
+  // that to the supervisor, so that a disk that was full for an hour does not stop the worker for
+  // good.
+  journal->OnFailure([&daemon] { daemon.RequestStop(); });
   Recorder recorder(*journal, clock);
   Grants grants(clock);
   SigningBoundary boundary(*keys, recorder, ledger, grants, clock);
@@ -134,6 +138,8 @@ absl::Status Serve(Daemon& daemon) {
   const int signal = daemon.WaitForStop();
   for (const auto* server : {&owner_server, &result_server, &request_server}) (*server)->Shutdown();
   LogInfo("stopped", {{"signal", signal}, {"signatures", recorder.signatures()}});
+  // No signal: the journal asked for it.
+  if (signal == 0) return absl::AbortedError("the journal cannot be written");
   return absl::OkStatus();
 }
 
@@ -141,6 +147,10 @@ int Main(int argc, char** argv) {
   absl::StatusOr<Daemon> daemon = Daemon::Init("keyd", argc, argv);
   const absl::Status status = daemon.ok() ? Serve(*daemon) : daemon.status();
   if (status.ok()) return kCleanStop;
+  if (absl::IsAborted(status)) {
+    LogError("failed_at_work", {{"cause", std::string(status.message())}});
+    return kFailedAtWork;
+  }
   LogError("refused_to_start", {{"cause", std::string(status.message())}});
   return kRefusedToStart;
 }

@@ -2,6 +2,7 @@
 // kill -9 and start again: identity, pin, journal and the memory of submissions are all there; a
 // changed file refuses the start.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -94,6 +95,40 @@ TEST(DaemonRestart, WhatWasReleasedBeforeAKillIsInTheJournal) {
   for (const v1::JournalRecord& record : keyd.Journal()) recorded.insert(record.digest());
   EXPECT_GE(released.size(), 300u);
   EXPECT_TRUE(std::includes(recorded.begin(), recorded.end(), released.begin(), released.end()));
+}
+
+// A full disk (here a limit on file sizes) releases nothing unrecorded, and ends keyd in a way that
+// a new start mends.
+TEST(DaemonRestart, AFullDiskEndsKeydUntilThereIsRoomAgain) {
+  const ScratchDir home;
+  KeydProcess keyd(home.path());
+  ASSERT_TRUE(keyd.ready()) << keyd.log();
+  keyd.CreateKey();
+  const std::string path = home.path() + "/state/keyd/journal.log";
+  const uint64_t room = std::filesystem::file_size(path);
+  const rlimit limit{room, room};
+  ASSERT_EQ(::prlimit(keyd.pid(), RLIMIT_FSIZE, &limit, nullptr), 0);
+  std::set<std::string> released;
+  const auto sign = [](const KeydProcess& at, int number, v1::SignRawTextResponse& response) {
+    v1::SignRawTextRequest request;
+    request.set_unit_id("u-1");
+    request.set_assignment_id("asg-" + std::to_string(number));
+    request.set_raw_sha256(Sha256(std::to_string(number)));
+    return at.result()->SignRawText(Deadline().get(), request, &response);
+  };
+  grpc::Status status;
+  for (int i = 0; i < 10'000 && status.ok(); ++i) {
+    v1::SignRawTextResponse response;
+    status = sign(keyd, i, response);
+    if (status.ok()) released.insert(std::to_string(response.journal_sequence()));
+  }
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE) << status.error_message();
+  EXPECT_EQ(keyd.WaitForExit(), 1) << keyd.log();
+  const KeydProcess again(home.path());
+  ASSERT_TRUE(again.ready()) << again.log();
+  EXPECT_GE(again.Status().journal_records(), released.size());
+  v1::SignRawTextResponse response;
+  EXPECT_TRUE(sign(again, 1, response).ok());
 }
 
 // Room for records to come is there while keyd runs, and gone when it was stopped in good order.
