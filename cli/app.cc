@@ -62,7 +62,8 @@ int RunChosen(const CLI::App& app, const Chosen& chosen, const Invocation& invoc
   }
   absl::StatusOr<Session> session = OpenSession(invocation);
   if (!session.ok()) {
-    output.Error("configuration", session.status(), "correct the setting, or name another place with --home or --config");
+    output.Error("configuration", session.status(),
+                 "correct the setting, or name another place with --home or --config");
     return kExitRefused;
   }
   return chosen.verb(*session);
@@ -81,18 +82,23 @@ int ParseAndRun(int argc, char** argv) {
     std::fputs(verb->help(verb == &app ? "" : PathOf(verb->get_parent())).c_str(), stdout);
     return std::fflush(stdout) == 0 ? kExitOk : kExitFailure;
   } catch (const CLI::CallForVersion&) {
-    std::puts(name == kCompatibleName ? Cat(name, ", version ", kVersion).c_str() : Cat(name, " ", kVersion).c_str());
+    std::puts(name == kCompatibleName ? Cat(name, ", version ", kVersion).c_str()
+                                      : Cat(name, " ", kVersion).c_str());
     return std::fflush(stdout) == 0 ? kExitOk : kExitFailure;
   } catch (const CLI::ParseError& error) {
     const CLI::App* verb = Innermost(app);
-    const Output output(name, DetectTerminal(STDOUT_FILENO, globals.no_color, ProcessEnvironment()), false);
+    const Output output(name, DetectTerminal(STDOUT_FILENO, globals.no_color, ProcessEnvironment()),
+                        false);
     const std::string path = PathOf(verb);
     const bool at_top = verb == &app;
-    output.Error(at_top ? "usage" : path.substr(name.size() + 1), error.what(), Cat("'", path, " --help' shows what it takes"));
+    output.Error(at_top ? "usage" : path.substr(name.size() + 1), error.what(),
+                 Cat("'", path, " --help' shows what it takes"));
     return kExitRefused;
   }
-  Invocation invocation{std::vector<std::string>(argv, argv + argc), globals,
-                        Output(name, DetectTerminal(STDOUT_FILENO, globals.no_color, ProcessEnvironment()), globals.json)};
+  Invocation invocation{
+      std::vector<std::string>(argv, argv + argc), globals,
+      Output(name, DetectTerminal(STDOUT_FILENO, globals.no_color, ProcessEnvironment()),
+             globals.json)};
   InitLog(name, globals.verbose ? LogLevel::kDebug : LogLevel::kWarning);
   return invocation.output.Finish(RunChosen(app, chosen, invocation));
 }
@@ -104,9 +110,12 @@ void DeclareGlobals(CLI::App& app, Globals& globals) {
   app.fallthrough();
   app.set_help_flag("-h,--help", "Show this help");
   app.set_version_flag("--version", std::string(kVersion), "Show the version");
-  app.add_option("--home", globals.home, "Keep everything of this worker below DIR (or AUSPEX_HOME)")->type_name("DIR");
+  app.add_option("--home", globals.home,
+                 "Keep everything of this worker below DIR (or AUSPEX_HOME)")
+      ->type_name("DIR");
   app.add_flag("--system", globals.system, "The worker of the system services");
-  app.add_option("--config", globals.config, "Read this configuration and no other")->type_name("FILE");
+  app.add_option("--config", globals.config, "Read this configuration and no other")
+      ->type_name("FILE");
   app.add_flag("--json", globals.json, "Print one JSON document");
   app.add_flag("--no-color", globals.no_color, "No colour (also: NO_COLOR)");
   app.add_flag("-v,--verbose", globals.verbose, "Show log lines");
@@ -132,7 +141,8 @@ void BuildTree(CLI::App& app, Globals& globals, Chosen& chosen) {
 }
 
 int Run(int argc, char** argv) {
-  // A reader that went away is an error of the write, not the end of the process: daemons are to be stopped in order.
+  // A reader that went away is an error of the write, not the end of the process: daemons are to be
+  // stopped in order.
   std::signal(SIGPIPE, SIG_IGN);
   try {
     return ParseAndRun(argc, argv);

@@ -23,7 +23,8 @@ struct Chosen {
 // The options that every verb takes.
 void DeclareGlobals(CLI::App& app, Globals& globals);
 
-// Declares the global options and every verb. Callbacks of the verbs set `chosen`. The objects must outlive `app`.
+// Declares the global options and every verb. Callbacks of the verbs set `chosen`. The objects must
+// outlive `app`.
 void BuildTree(CLI::App& app, Globals& globals, Chosen& chosen);
 
 // The whole command. Returns the exit code; throws nothing.

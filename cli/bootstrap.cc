@@ -21,25 +21,31 @@ BootstrapOutcome Failed(int exit_code, const absl::Status& status, std::string r
 
 std::string RemedyOf(const std::string& refusal) {
   if (refusal == "pubkey_already_tenant") {
-    return "this key submits work and cannot run it: 'auspex withdraw' deletes it, then bootstrap makes a new one";
+    return "this key submits work and cannot run it: 'auspex withdraw' deletes it, then bootstrap "
+           "makes a new one";
   }
   if (refusal == "pubkey_already_enrolled") {
-    return "the coordinator knows this key, but this machine has no record of it: find out whether a copy of the key is in use "
+    return "the coordinator knows this key, but this machine has no record of it: find out whether "
+           "a copy of the key is in use "
            "elsewhere; 'auspex withdraw' deletes the key here, then bootstrap makes a new one";
   }
   if (refusal == "pubkey_retired") {
-    return "this key was withdrawn for good: 'auspex withdraw' deletes it here, then bootstrap makes a new one";
+    return "this key was withdrawn for good: 'auspex withdraw' deletes it here, then bootstrap "
+           "makes a new one";
   }
   return "";
 }
 
 std::string DifferentKeys(const std::string& kept, const std::string& enrolled) {
-  return Cat("the key is not the enrolled one\n  key in keyd:   ", kept, "\n  key enrolled:  ", enrolled);
+  return Cat("the key is not the enrolled one\n  key in keyd:   ", kept,
+             "\n  key enrolled:  ", enrolled);
 }
 
-BootstrapOutcome FinishRecorded(Worker& worker, const stated_v1::Identity& identity, const keyd_v1::KeyIdentity& key) {
+BootstrapOutcome FinishRecorded(Worker& worker, const stated_v1::Identity& identity,
+                                const keyd_v1::KeyIdentity& key) {
   if (!key.has_key()) {
-    return Failed(kExitRefused, Cat("worker ", identity.worker_id(), " is enrolled, but its key is gone"),
+    return Failed(kExitRefused,
+                  Cat("worker ", identity.worker_id(), " is enrolled, but its key is gone"),
                   "auspex withdraw, then auspex bootstrap");
   }
   if (key.public_key_hex() != identity.public_key_hex()) {
@@ -48,7 +54,8 @@ BootstrapOutcome FinishRecorded(Worker& worker, const stated_v1::Identity& ident
   }
   // An earlier run may have ended between the record and the pin.
   if (key.worker_id() != identity.worker_id() || key.base_url() != identity.base_url()) {
-    if (absl::Status status = worker->SetEnrolment(identity.base_url(), identity.worker_id()); !status.ok()) {
+    if (absl::Status status = worker->SetEnrolment(identity.base_url(), identity.worker_id());
+        !status.ok()) {
       return Failed(kExitFailure, status);
     }
   }
@@ -64,7 +71,8 @@ BootstrapOutcome FinishRecorded(Worker& worker, const stated_v1::Identity& ident
 }  // namespace
 
 BootstrapOutcome Bootstrap(Worker& worker) {
-  if (absl::Status status = worker.Need({"stated"}); !status.ok()) return Failed(kExitFailure, status);
+  if (absl::Status status = worker.Need({"stated"}); !status.ok())
+    return Failed(kExitFailure, status);
   if (absl::Status status = worker.Need({"stated", "keyd"}); !status.ok()) {
     return Failed(kExitRefused, status, "the key store could not be opened; see the reason above");
   }
@@ -79,19 +87,25 @@ BootstrapOutcome Bootstrap(Worker& worker) {
   keyd_v1::KeyIdentity key = status->identity();
   if (!key.has_key()) {
     absl::StatusOr<keyd_v1::KeyIdentity> made = worker->CreateKey();
-    if (!made.ok()) return Failed(kExitRefused, made.status(), "no key could be stored; nothing was enrolled");
+    if (!made.ok())
+      return Failed(kExitRefused, made.status(), "no key could be stored; nothing was enrolled");
     key = *std::move(made);
   }
-  if (absl::Status need = worker.Need({"stated", "keyd", "netd"}); !need.ok()) return Failed(kExitFailure, need);
+  if (absl::Status need = worker.Need({"stated", "keyd", "netd"}); !need.ok())
+    return Failed(kExitFailure, need);
   const absl::StatusOr<netd_v1::EnrolResponse> enrolled = worker->Enrol(key.public_key_hex());
   if (!enrolled.ok()) {
-    return Failed(kExitFailure, enrolled.status(), "the key was kept and is used again: repeat the command when the coordinator answers");
+    return Failed(
+        kExitFailure, enrolled.status(),
+        "the key was kept and is used again: repeat the command when the coordinator answers");
   }
   if (!enrolled->refusal().empty()) {
-    return Failed(kExitRefused, Cat("the coordinator does not take this key: ", enrolled->refusal()),
+    return Failed(kExitRefused,
+                  Cat("the coordinator does not take this key: ", enrolled->refusal()),
                   RemedyOf(enrolled->refusal()));
   }
-  if (absl::Status pinned = worker->SetEnrolment(enrolled->base_url(), enrolled->worker_id()); !pinned.ok()) {
+  if (absl::Status pinned = worker->SetEnrolment(enrolled->base_url(), enrolled->worker_id());
+      !pinned.ok()) {
     return Failed(kExitFailure, pinned, "run auspex bootstrap again");
   }
   BootstrapOutcome outcome;
@@ -112,11 +126,13 @@ absl::Status CheckEnrolment(Clients& clients) {
     return absl::FailedPreconditionError("this worker is not enrolled\nnext: auspex bootstrap");
   }
   if (!key.has_key()) {
-    return absl::FailedPreconditionError(Cat("worker ", identity.worker_id(),
-                                             " is enrolled, but its key is gone\nnext: auspex withdraw, then auspex bootstrap"));
+    return absl::FailedPreconditionError(
+        Cat("worker ", identity.worker_id(),
+            " is enrolled, but its key is gone\nnext: auspex withdraw, then auspex bootstrap"));
   }
   if (key.public_key_hex() != identity.public_key_hex()) {
-    return absl::FailedPreconditionError(DifferentKeys(key.public_key_hex(), identity.public_key_hex()));
+    return absl::FailedPreconditionError(
+        DifferentKeys(key.public_key_hex(), identity.public_key_hex()));
   }
   if (key.worker_id() != identity.worker_id() || key.base_url() != identity.base_url()) {
     return absl::FailedPreconditionError(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Bootstrap: from nothing to an enrolled worker, in steps that may each be repeated: key, enrolment at the coordinator, pin of
-// the enrolment in keyd. An interrupted run is finished by the next one.
+// Bootstrap: from nothing to an enrolled worker, in steps that may each be repeated: key, enrolment
+// at the coordinator, pin of the enrolment in keyd. An interrupted run is finished by the next one.
 #ifndef AUSPEX_CLI_BOOTSTRAP_H_
 #define AUSPEX_CLI_BOOTSTRAP_H_
 
@@ -11,7 +11,8 @@
 namespace auspex::cli {
 
 struct BootstrapOutcome {
-  int exit_code = kExitOk;    // kExitRefused: keystore trouble, or a key that the coordinator does not take
+  int exit_code =
+      kExitOk;  // kExitRefused: keystore trouble, or a key that the coordinator does not take
   std::string cause, remedy;  // when it is not kExitOk
   std::string worker_id, public_key_hex, base_url;
   uint32_t trust_tier = 0;
@@ -21,8 +22,9 @@ struct BootstrapOutcome {
 // Starts what it needs of the worker's daemons.
 BootstrapOutcome Bootstrap(Worker& worker);
 
-// What a running worker must have: enrolled, the key there and the enrolled one, the same worker pinned in keyd. FAILED_PRECONDITION
-// says what is wrong and what to do; other codes are those of the calls.
+// What a running worker must have: enrolled, the key there and the enrolled one, the same worker
+// pinned in keyd. FAILED_PRECONDITION says what is wrong and what to do; other codes are those of
+// the calls.
 absl::Status CheckEnrolment(Clients& clients);
 
 }  // namespace auspex::cli

@@ -11,12 +11,12 @@
 namespace auspex::cli {
 namespace {
 
-constexpr double kNetworkSeconds = 120;   // one that waits for the coordinator
-constexpr double kLoginSeconds = 1800;    // one that waits for a person
-constexpr double kProbeSeconds = 60;      // one that builds sandboxes
+constexpr double kNetworkSeconds = 120;  // one that waits for the coordinator
+constexpr double kLoginSeconds = 1800;   // one that waits for a person
+constexpr double kProbeSeconds = 60;     // one that builds sandboxes
 
-// Waiting for the daemon is also what drives gRPC's connecting: a channel that nobody waits on looks at its sockets every five
-// seconds only.
+// Waiting for the daemon is also what drives gRPC's connecting: a channel that nobody waits on
+// looks at its sockets every five seconds only.
 void Prepare(grpc::ClientContext& context, double seconds) {
   SetDeadline(context, seconds);
   context.set_wait_for_ready(true);
@@ -24,7 +24,9 @@ void Prepare(grpc::ClientContext& context, double seconds) {
 
 // One call: `method` of `stub` with a deadline.
 template <typename Stub, typename Request, typename Response>
-absl::StatusOr<Response> Unary(Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+absl::StatusOr<Response> Unary(Stub& stub,
+                               grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                            Response*),
                                const Request& request, const char* what, double seconds) {
   grpc::ClientContext context;
   Prepare(context, seconds);
@@ -35,7 +37,8 @@ absl::StatusOr<Response> Unary(Stub& stub, grpc::Status (Stub::*method)(grpc::Cl
 
 // The message of a stream, one after the other, to `visit`.
 template <typename Reader, typename Message>
-absl::Status Drain(Reader& reader, const std::function<void(const Message&)>& visit, const char* what) {
+absl::Status Drain(Reader& reader, const std::function<void(const Message&)>& visit,
+                   const char* what) {
   Message message;
   while (reader.Read(&message)) visit(message);
   return FromGrpc(reader.Finish(), what);
@@ -81,23 +84,27 @@ Clients::Clients(const Layout& layout, double local_seconds)
 Clients::~Clients() = default;
 
 absl::StatusOr<keyd_v1::KeyStatus> Clients::KeyStatus() {
-  return Unary(*stubs_->keyd, &KeyStub::GetStatus, keyd_v1::GetStatusRequest(), "keyd.GetStatus", local_seconds_);
+  return Unary(*stubs_->keyd, &KeyStub::GetStatus, keyd_v1::GetStatusRequest(), "keyd.GetStatus",
+               local_seconds_);
 }
 
 absl::StatusOr<keyd_v1::KeyIdentity> Clients::CreateKey() {
-  return Unary(*stubs_->keyd, &KeyStub::CreateKey, keyd_v1::CreateKeyRequest(), "keyd.CreateKey", local_seconds_);
+  return Unary(*stubs_->keyd, &KeyStub::CreateKey, keyd_v1::CreateKeyRequest(), "keyd.CreateKey",
+               local_seconds_);
 }
 
 absl::Status Clients::SetEnrolment(const std::string& base_url, const std::string& worker_id) {
   keyd_v1::SetEnrolmentRequest request;
   request.set_base_url(base_url);
   request.set_worker_id(worker_id);
-  return Unary(*stubs_->keyd, &KeyStub::SetEnrolment, request, "keyd.SetEnrolment", local_seconds_).status();
+  return Unary(*stubs_->keyd, &KeyStub::SetEnrolment, request, "keyd.SetEnrolment", local_seconds_)
+      .status();
 }
 
 absl::StatusOr<bool> Clients::DestroyKey() {
   ASSIGN_OR_RETURN(const keyd_v1::DestroyKeyResponse response,
-                   Unary(*stubs_->keyd, &KeyStub::DestroyKey, keyd_v1::DestroyKeyRequest(), "keyd.DestroyKey", local_seconds_));
+                   Unary(*stubs_->keyd, &KeyStub::DestroyKey, keyd_v1::DestroyKeyRequest(),
+                         "keyd.DestroyKey", local_seconds_));
   return response.existed();
 }
 
@@ -105,7 +112,8 @@ absl::Status Clients::OpenGrant(keyd_v1::OwnerAct act, uint32_t lifetime_seconds
   keyd_v1::OpenGrantRequest request;
   request.set_act(act);
   request.set_lifetime_seconds(lifetime_seconds);
-  return Unary(*stubs_->keyd, &KeyStub::OpenGrant, request, "keyd.OpenGrant", local_seconds_).status();
+  return Unary(*stubs_->keyd, &KeyStub::OpenGrant, request, "keyd.OpenGrant", local_seconds_)
+      .status();
 }
 
 absl::Status Clients::ListJournal(uint64_t first_sequence, uint64_t limit,
@@ -120,19 +128,24 @@ absl::Status Clients::ListJournal(uint64_t first_sequence, uint64_t limit,
 }
 
 absl::StatusOr<stated_v1::Status> Clients::WorkerStatus() {
-  return Unary(*stubs_->query, &QueryStub::GetStatus, stated_v1::GetStatusRequest(), "stated.GetStatus", local_seconds_);
+  return Unary(*stubs_->query, &QueryStub::GetStatus, stated_v1::GetStatusRequest(),
+               "stated.GetStatus", local_seconds_);
 }
 
-absl::StatusOr<stated_v1::ListAuditResponse> Clients::ListAudit(const stated_v1::ListAuditRequest& request) {
+absl::StatusOr<stated_v1::ListAuditResponse> Clients::ListAudit(
+    const stated_v1::ListAuditRequest& request) {
   return Unary(*stubs_->query, &QueryStub::ListAudit, request, "stated.ListAudit", local_seconds_);
 }
 
-absl::StatusOr<stated_v1::ListUnitsResponse> Clients::ListUnits(const stated_v1::ListUnitsRequest& request) {
+absl::StatusOr<stated_v1::ListUnitsResponse> Clients::ListUnits(
+    const stated_v1::ListUnitsRequest& request) {
   return Unary(*stubs_->query, &QueryStub::ListUnits, request, "stated.ListUnits", local_seconds_);
 }
 
-absl::StatusOr<stated_v1::ListResultsResponse> Clients::ListResults(const stated_v1::ListResultsRequest& request) {
-  return Unary(*stubs_->query, &QueryStub::ListResults, request, "stated.ListResults", local_seconds_);
+absl::StatusOr<stated_v1::ListResultsResponse> Clients::ListResults(
+    const stated_v1::ListResultsRequest& request) {
+  return Unary(*stubs_->query, &QueryStub::ListResults, request, "stated.ListResults",
+               local_seconds_);
 }
 
 absl::StatusOr<stated_v1::Result> Clients::GetResult(const std::string& identifier) {
@@ -142,31 +155,37 @@ absl::StatusOr<stated_v1::Result> Clients::GetResult(const std::string& identifi
 }
 
 absl::StatusOr<stated_v1::ListTenantsResponse> Clients::ListTenants() {
-  return Unary(*stubs_->query, &QueryStub::ListTenants, stated_v1::ListTenantsRequest(), "stated.ListTenants", local_seconds_);
+  return Unary(*stubs_->query, &QueryStub::ListTenants, stated_v1::ListTenantsRequest(),
+               "stated.ListTenants", local_seconds_);
 }
 
 absl::StatusOr<bool> Clients::AllowTenant(const std::string& tenant_id) {
-  return Changed(Unary(*stubs_->policy, &PolicyStub::AllowTenant, Tenant(tenant_id), "stated.AllowTenant", local_seconds_));
+  return Changed(Unary(*stubs_->policy, &PolicyStub::AllowTenant, Tenant(tenant_id),
+                       "stated.AllowTenant", local_seconds_));
 }
 
 absl::StatusOr<bool> Clients::DenyTenant(const std::string& tenant_id) {
-  return Changed(Unary(*stubs_->policy, &PolicyStub::DenyTenant, Tenant(tenant_id), "stated.DenyTenant", local_seconds_));
+  return Changed(Unary(*stubs_->policy, &PolicyStub::DenyTenant, Tenant(tenant_id),
+                       "stated.DenyTenant", local_seconds_));
 }
 
 absl::StatusOr<bool> Clients::ForgetTenant(const std::string& tenant_id) {
-  return Changed(Unary(*stubs_->policy, &PolicyStub::ForgetTenant, Tenant(tenant_id), "stated.ForgetTenant", local_seconds_));
+  return Changed(Unary(*stubs_->policy, &PolicyStub::ForgetTenant, Tenant(tenant_id),
+                       "stated.ForgetTenant", local_seconds_));
 }
 
 absl::StatusOr<bool> Clients::AcceptExperiment(const std::string& experiment_id) {
   stated_v1::AcceptExperimentRequest request;
   request.set_experiment_id(experiment_id);
-  return Changed(Unary(*stubs_->policy, &PolicyStub::AcceptExperiment, request, "stated.AcceptExperiment", local_seconds_));
+  return Changed(Unary(*stubs_->policy, &PolicyStub::AcceptExperiment, request,
+                       "stated.AcceptExperiment", local_seconds_));
 }
 
 absl::StatusOr<bool> Clients::SetSelfPause(bool paused) {
   stated_v1::SetSelfPauseRequest request;
   request.set_paused(paused);
-  return Changed(Unary(*stubs_->policy, &PolicyStub::SetSelfPause, request, "stated.SetSelfPause", local_seconds_));
+  return Changed(Unary(*stubs_->policy, &PolicyStub::SetSelfPause, request, "stated.SetSelfPause",
+                       local_seconds_));
 }
 
 absl::StatusOr<bool> Clients::RecordAbort(const std::string& unit_id, const std::string& action,
@@ -175,19 +194,23 @@ absl::StatusOr<bool> Clients::RecordAbort(const std::string& unit_id, const std:
   request.set_unit_id(unit_id);
   request.set_action(action);
   request.set_reason(reason);
-  return Changed(Unary(*stubs_->policy, &PolicyStub::RecordAbort, request, "stated.RecordAbort", local_seconds_));
+  return Changed(Unary(*stubs_->policy, &PolicyStub::RecordAbort, request, "stated.RecordAbort",
+                       local_seconds_));
 }
 
 absl::StatusOr<bool> Clients::Forget() {
-  return Changed(Unary(*stubs_->policy, &PolicyStub::Forget, stated_v1::ForgetRequest(), "stated.Forget", local_seconds_));
+  return Changed(Unary(*stubs_->policy, &PolicyStub::Forget, stated_v1::ForgetRequest(),
+                       "stated.Forget", local_seconds_));
 }
 
-absl::StatusOr<uint32_t> Clients::RefuseUnit(const std::string& unit_id, const std::string& reason) {
+absl::StatusOr<uint32_t> Clients::RefuseUnit(const std::string& unit_id,
+                                             const std::string& reason) {
   stated_v1::OwnerRefuseRequest request;
   request.set_unit_id(unit_id);
   request.set_reason(reason);
   ASSIGN_OR_RETURN(const stated_v1::OwnerRefuseResponse response,
-                   Unary(*stubs_->policy, &PolicyStub::RefuseUnit, request, "stated.RefuseUnit", local_seconds_));
+                   Unary(*stubs_->policy, &PolicyStub::RefuseUnit, request, "stated.RefuseUnit",
+                         local_seconds_));
   return response.units_ended();
 }
 
@@ -198,7 +221,8 @@ absl::StatusOr<netd_v1::EnrolResponse> Clients::Enrol(const std::string& public_
 }
 
 absl::StatusOr<netd_v1::RetireResponse> Clients::Retire() {
-  return Unary(*stubs_->netd, &NetStub::Retire, netd_v1::RetireRequest(), "netd.Retire", kNetworkSeconds);
+  return Unary(*stubs_->netd, &NetStub::Retire, netd_v1::RetireRequest(), "netd.Retire",
+               kNetworkSeconds);
 }
 
 absl::Status Clients::Login(const std::function<void(const netd_v1::LoginEvent&)>& visit) {
@@ -209,18 +233,22 @@ absl::Status Clients::Login(const std::function<void(const netd_v1::LoginEvent&)
 }
 
 absl::StatusOr<runnerd_v1::SandboxStatus> Clients::SandboxStatus() {
-  return Unary(*stubs_->runnerd, &RunStub::GetStatus, runnerd_v1::GetStatusRequest(), "runnerd.GetStatus", local_seconds_);
+  return Unary(*stubs_->runnerd, &RunStub::GetStatus, runnerd_v1::GetStatusRequest(),
+               "runnerd.GetStatus", local_seconds_);
 }
 
-absl::StatusOr<runnerd_v1::AbortResponse> Clients::Abort(const std::string& unit_id, double grace_seconds) {
+absl::StatusOr<runnerd_v1::AbortResponse> Clients::Abort(const std::string& unit_id,
+                                                         double grace_seconds) {
   runnerd_v1::AbortRequest request;
   request.set_unit_id(unit_id);
   request.set_grace_seconds(grace_seconds);
-  return Unary(*stubs_->runnerd, &RunStub::Abort, request, "runnerd.Abort", grace_seconds + kProbeSeconds);
+  return Unary(*stubs_->runnerd, &RunStub::Abort, request, "runnerd.Abort",
+               grace_seconds + kProbeSeconds);
 }
 
 absl::StatusOr<runnerd_v1::ProbeResponse> Clients::Probe() {
-  return Unary(*stubs_->runnerd, &RunStub::Probe, runnerd_v1::ProbeRequest(), "runnerd.Probe", kProbeSeconds);
+  return Unary(*stubs_->runnerd, &RunStub::Probe, runnerd_v1::ProbeRequest(), "runnerd.Probe",
+               kProbeSeconds);
 }
 
 }  // namespace auspex::cli

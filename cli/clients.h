@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Clients: the calls that the command makes to the daemons' owner sockets. Connects lazily; every call has a deadline and gives
-// the daemon's status with the call's name before its message. A call waits for a daemon that is just being started again; errors
-// are as the contracts say, DEADLINE_EXCEEDED when nobody serves the socket until the deadline. One thread at a time.
+// Clients: the calls that the command makes to the daemons' owner sockets. Connects lazily; every
+// call has a deadline and gives the daemon's status with the call's name before its message. A call
+// waits for a daemon that is just being started again; errors are as the contracts say,
+// DEADLINE_EXCEEDED when nobody serves the socket until the deadline. One thread at a time.
 #ifndef AUSPEX_CLI_CLIENTS_H_
 #define AUSPEX_CLI_CLIENTS_H_
 
@@ -39,9 +40,12 @@ class Clients {
                            const std::function<void(const keyd_v1::JournalRecord&)>& visit);
 
   absl::StatusOr<stated_v1::Status> WorkerStatus();
-  absl::StatusOr<stated_v1::ListAuditResponse> ListAudit(const stated_v1::ListAuditRequest& request);
-  absl::StatusOr<stated_v1::ListUnitsResponse> ListUnits(const stated_v1::ListUnitsRequest& request);
-  absl::StatusOr<stated_v1::ListResultsResponse> ListResults(const stated_v1::ListResultsRequest& request);
+  absl::StatusOr<stated_v1::ListAuditResponse> ListAudit(
+      const stated_v1::ListAuditRequest& request);
+  absl::StatusOr<stated_v1::ListUnitsResponse> ListUnits(
+      const stated_v1::ListUnitsRequest& request);
+  absl::StatusOr<stated_v1::ListResultsResponse> ListResults(
+      const stated_v1::ListResultsRequest& request);
   absl::StatusOr<stated_v1::Result> GetResult(const std::string& identifier);
   absl::StatusOr<stated_v1::ListTenantsResponse> ListTenants();
   // Each returns whether anything changed.
@@ -50,7 +54,8 @@ class Clients {
   absl::StatusOr<bool> ForgetTenant(const std::string& tenant_id);
   absl::StatusOr<bool> AcceptExperiment(const std::string& experiment_id);
   absl::StatusOr<bool> SetSelfPause(bool paused);
-  absl::StatusOr<bool> RecordAbort(const std::string& unit_id, const std::string& action, const std::string& reason);
+  absl::StatusOr<bool> RecordAbort(const std::string& unit_id, const std::string& action,
+                                   const std::string& reason);
   absl::StatusOr<bool> Forget();
   // Number of units that were in hand and are ended.
   absl::StatusOr<uint32_t> RefuseUnit(const std::string& unit_id, const std::string& reason);

@@ -71,30 +71,37 @@ std::string VerbPattern(const std::vector<Node>& nodes) {
 }
 
 std::string Bash(const std::vector<Node>& nodes, const std::string& name) {
-  return Cat("# bash completion for ", name, "\n_", name, "() {\n  local path='' try word i words=''\n",
-             "  for ((i = 1; i < COMP_CWORD; i++)); do\n    word=${COMP_WORDS[i]}\n",
-             "    try=\"${path:+$path }$word\"\n    case \"$try\" in\n      ", VerbPattern(nodes), ") path=$try ;;\n    esac\n  done\n",
-             "  case \"$path\" in\n", CaseLines(nodes, "    "), "  esac\n",
-             "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}\n",
-             "  case \"$prev\" in\n    --home|--experiment) COMPREPLY=($(compgen -d -- \"$cur\")); return ;;\n",
-             "    --config) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n  esac\n",
-             "  [[ $cur == -* && -n $path ]] && words=\"$words ", Words(Node{"", {}, nodes.front().options}), "\"\n",
-             "  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\ncomplete -F _", name, " ", name);
+  return Cat(
+      "# bash completion for ", name, "\n_", name, "() {\n  local path='' try word i words=''\n",
+      "  for ((i = 1; i < COMP_CWORD; i++)); do\n    word=${COMP_WORDS[i]}\n",
+      "    try=\"${path:+$path }$word\"\n    case \"$try\" in\n      ", VerbPattern(nodes),
+      ") path=$try ;;\n    esac\n  done\n", "  case \"$path\" in\n", CaseLines(nodes, "    "),
+      "  esac\n", "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}\n",
+      "  case \"$prev\" in\n    --home|--experiment) COMPREPLY=($(compgen -d -- \"$cur\")); return "
+      ";;\n",
+      "    --config) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n  esac\n",
+      "  [[ $cur == -* && -n $path ]] && words=\"$words ",
+      Words(Node{"", {}, nodes.front().options}), "\"\n",
+      "  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\ncomplete -F _", name, " ", name);
 }
 
 std::string Zsh(const std::vector<Node>& nodes, const std::string& name) {
-  return Cat("#compdef ", name, "\n_", name, "() {\n  local path_='' try word words_='' i\n",
-             "  for ((i = 2; i < CURRENT; i++)); do\n    word=${words[i]}\n    try=\"${path_:+$path_ }$word\"\n",
-             "    case \"$try\" in\n      ", VerbPattern(nodes), ") path_=$try ;;\n    esac\n  done\n",
-             "  case \"$path_\" in\n", [&nodes] {
-               std::string lines = CaseLines(nodes, "    ");
-               // "words" is zsh's own array.
-               for (size_t at = 0; (at = lines.find(") words=", at)) != std::string::npos; at += 9) {
-                 lines.replace(at, 8, ") words_=");
-               }
-               return lines;
-             }(), "  esac\n  compadd -- ${=words_}\n  [[ $PREFIX != -* ]] || compadd -- ",
-             Words(Node{"", {}, nodes.front().options}), "\n}\ncompdef _", name, " ", name);
+  return Cat(
+      "#compdef ", name, "\n_", name, "() {\n  local path_='' try word words_='' i\n",
+      "  for ((i = 2; i < CURRENT; i++)); do\n    word=${words[i]}\n    try=\"${path_:+$path_ "
+      "}$word\"\n",
+      "    case \"$try\" in\n      ", VerbPattern(nodes), ") path_=$try ;;\n    esac\n  done\n",
+      "  case \"$path_\" in\n",
+      [&nodes] {
+        std::string lines = CaseLines(nodes, "    ");
+        // "words" is zsh's own array.
+        for (size_t at = 0; (at = lines.find(") words=", at)) != std::string::npos; at += 9) {
+          lines.replace(at, 8, ") words_=");
+        }
+        return lines;
+      }(),
+      "  esac\n  compadd -- ${=words_}\n  [[ $PREFIX != -* ]] || compadd -- ",
+      Words(Node{"", {}, nodes.front().options}), "\n}\ncompdef _", name, " ", name);
 }
 
 std::string Fish(const std::vector<Node>& nodes, const std::string& name) {
@@ -106,18 +113,22 @@ std::string Fish(const std::vector<Node>& nodes, const std::string& name) {
       size_t at = 0;
       while (at < node.path.size()) {
         const size_t end = std::min(node.path.find(' ', at), node.path.size());
-        condition += Cat(condition.empty() ? "" : "; and ", "__fish_seen_subcommand_from ", node.path.substr(at, end - at));
+        condition += Cat(condition.empty() ? "" : "; and ", "__fish_seen_subcommand_from ",
+                         node.path.substr(at, end - at));
         at = end + 1;
       }
     }
     for (const CLI::App* verb : node.verbs) {
-      out += Cat("complete -c ", name, " -n ", Quoted(condition), " -a ", verb->get_name(), " -d ", Quoted(verb->get_description()), "\n");
+      out += Cat("complete -c ", name, " -n ", Quoted(condition), " -a ", verb->get_name(), " -d ",
+                 Quoted(verb->get_description()), "\n");
     }
     for (const CLI::Option* option : node.options) {
       for (const std::string& long_name : option->get_lnames()) {
         // The global options are taken everywhere.
-        out += Cat("complete -c ", name, node.path.empty() ? std::string() : Cat(" -n ", Quoted(condition)), " -l ", long_name,
-                   option->get_items_expected_max() > 0 ? " -r" : "", " -d ", Quoted(option->get_description()), "\n");
+        out += Cat("complete -c ", name,
+                   node.path.empty() ? std::string() : Cat(" -n ", Quoted(condition)), " -l ",
+                   long_name, option->get_items_expected_max() > 0 ? " -r" : "", " -d ",
+                   Quoted(option->get_description()), "\n");
       }
     }
   }

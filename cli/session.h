@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What a verb gets to work with. Invocation: how the command was called. Session: besides, the worker's layout and checked
-// configuration; made before a verb of a worker runs. Owned by Run (app.h), one thread.
+// What a verb gets to work with. Invocation: how the command was called. Session: besides, the
+// worker's layout and checked configuration; made before a verb of a worker runs. Owned by Run
+// (app.h), one thread.
 #ifndef AUSPEX_CLI_SESSION_H_
 #define AUSPEX_CLI_SESSION_H_
 

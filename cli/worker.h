@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Worker: the daemons of the session's worker, brought up as needed, and the calls to them, as one thing. One thread.
+// Worker: the daemons of the session's worker, brought up as needed, and the calls to them, as one
+// thing. One thread.
 #ifndef AUSPEX_CLI_WORKER_H_
 #define AUSPEX_CLI_WORKER_H_
 

@@ -55,7 +55,8 @@ absl::StatusOr<std::string> ReadToken(const std::string& path) {
   ASSIGN_OR_RETURN(const JsonValue file, ReadJson(text));
   const JsonValue* tokens = file.Find("tokens");
   const JsonArray* list = tokens == nullptr ? nullptr : tokens->as_array();
-  const std::string* token = list == nullptr || list->empty() ? nullptr : list->front().FindString("token");
+  const std::string* token =
+      list == nullptr || list->empty() ? nullptr : list->front().FindString("token");
   if (token == nullptr) return absl::InvalidArgumentError(Cat(path, ": there is no token"));
   return *token;
 }
@@ -63,9 +64,12 @@ absl::StatusOr<std::string> ReadToken(const std::string& path) {
 }  // namespace
 
 LabCoordinator::LabCoordinator(BaseUrl base)
-    : base_(std::move(base)), http_({.ca_file = "", .user_agent = "auspex-lab"}), url_(base_.str()) {}
+    : base_(std::move(base)),
+      http_({.ca_file = "", .user_agent = "auspex-lab"}),
+      url_(base_.str()) {}
 
-absl::StatusOr<std::unique_ptr<LabCoordinator>> LabCoordinator::Start(const std::string& folder, bool outlives_parent) {
+absl::StatusOr<std::unique_ptr<LabCoordinator>> LabCoordinator::Start(const std::string& folder,
+                                                                      bool outlives_parent) {
   RETURN_IF_ERROR(MakePrivateDirectory(folder));
   const std::string log = Cat(folder, ".log");
   UniqueFd log_fd(open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
@@ -90,7 +94,8 @@ absl::StatusOr<std::unique_ptr<LabCoordinator>> LabCoordinator::Start(const std:
   return out;
 }
 
-absl::StatusOr<JsonValue> LabCoordinator::Call(const std::string& method, const std::string& path, std::string body) {
+absl::StatusOr<JsonValue> LabCoordinator::Call(const std::string& method, const std::string& path,
+                                               std::string body) {
   HttpRequest request{.method = method, .base = base_, .target = path};
   request.headers = {{"Authorization", Cat("Bearer ", token_)}};
   if (!body.empty()) request.headers.push_back({"Content-Type", "application/json"});
@@ -100,17 +105,20 @@ absl::StatusOr<JsonValue> LabCoordinator::Call(const std::string& method, const 
   limits.max_body_octets = kMostAnswerOctets;
   ASSIGN_OR_RETURN(const HttpResponse response, http_.Call(request, limits));
   if (response.status < 200 || response.status > 299) {
-    return absl::AbortedError(Cat("coordinator: ", method, " ", path, ": ", response.status, " ", Printable(response.body, 500)));
+    return absl::AbortedError(Cat("coordinator: ", method, " ", path, ": ", response.status, " ",
+                                  Printable(response.body, 500)));
   }
   return ReadJson(response.body, AnswerLimits());
 }
 
-absl::StatusOr<std::string> LabCoordinator::Submit(const PackedExperiment& experiment, const std::vector<LabUnit>& units,
+absl::StatusOr<std::string> LabCoordinator::Submit(const PackedExperiment& experiment,
+                                                   const std::vector<LabUnit>& units,
                                                    int replication) {
   JsonArray list;
   for (const LabUnit& unit : units) {
-    list.emplace_back(JsonObject{{"unit_id", unit.unit_id},
-                              {"payload", JsonObject{{"epsilon", unit.epsilon}, {"seed", unit.seed}}}});
+    list.emplace_back(
+        JsonObject{{"unit_id", unit.unit_id},
+                   {"payload", JsonObject{{"epsilon", unit.epsilon}, {"seed", unit.seed}}}});
   }
   JsonValue manifest = experiment.manifest;
   manifest["replication_factor"] = replication;
@@ -120,7 +128,8 @@ absl::StatusOr<std::string> LabCoordinator::Submit(const PackedExperiment& exper
                                     {"sandbox_level", "strict"},
                                     {"package_tar_gz_b64", Base64Encode(experiment.tar_gz)},
                                     {"finalize", true}};
-  ASSIGN_OR_RETURN(const JsonValue answer, Call("POST", "/api/v0/lab/experiments", WriteCanonical(body)));
+  ASSIGN_OR_RETURN(const JsonValue answer,
+                   Call("POST", "/api/v0/lab/experiments", WriteCanonical(body)));
   const std::string* id = answer.FindString("experiment_id");
   if (id == nullptr) return absl::InternalError("the coordinator named no experiment");
   ASSIGN_OR_RETURN(const ExperimentId parsed, ExperimentId::Parse(*id));
@@ -128,7 +137,8 @@ absl::StatusOr<std::string> LabCoordinator::Submit(const PackedExperiment& exper
 }
 
 absl::StatusOr<LabProgress> LabCoordinator::Progress(const std::string& experiment_id) {
-  ASSIGN_OR_RETURN(const JsonValue answer, Call("GET", Cat("/api/v0/lab/experiments/", experiment_id)));
+  ASSIGN_OR_RETURN(const JsonValue answer,
+                   Call("GET", Cat("/api/v0/lab/experiments/", experiment_id)));
   const JsonValue* units = answer.Find("units");
   if (units == nullptr) return absl::InternalError("the coordinator's progress names no units");
   LabProgress progress;
@@ -145,7 +155,8 @@ absl::StatusOr<LabProgress> LabCoordinator::Progress(const std::string& experime
 }
 
 absl::StatusOr<std::vector<LabResult>> LabCoordinator::Results(const std::string& experiment_id) {
-  ASSIGN_OR_RETURN(JsonValue answer, Call("GET", Cat("/api/v0/lab/experiments/", experiment_id, "/results")));
+  ASSIGN_OR_RETURN(JsonValue answer,
+                   Call("GET", Cat("/api/v0/lab/experiments/", experiment_id, "/results")));
   JsonArray* units = answer["units"].as_array();
   if (units == nullptr) return absl::InternalError("the coordinator's results name no units");
   std::vector<LabResult> results;

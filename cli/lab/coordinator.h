@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// LabCoordinator: a coordinator process of the lab's own on a free port of 127.0.0.1, and the maintainer's calls to it. The
-// process ends with this object. One thread.
+// LabCoordinator: a coordinator process of the lab's own on a free port of 127.0.0.1, and the
+// maintainer's calls to it. The process ends with this object. One thread.
 #ifndef AUSPEX_CLI_LAB_COORDINATOR_H_
 #define AUSPEX_CLI_LAB_COORDINATOR_H_
 
@@ -32,8 +32,10 @@ struct LabResult {
 
 class LabCoordinator {
  public:
-  // Starts the process with its state in `folder` and its log in `folder`.log, and waits until it serves.
-  static absl::StatusOr<std::unique_ptr<LabCoordinator>> Start(const std::string& folder, bool outlives_parent);
+  // Starts the process with its state in `folder` and its log in `folder`.log, and waits until it
+  // serves.
+  static absl::StatusOr<std::unique_ptr<LabCoordinator>> Start(const std::string& folder,
+                                                               bool outlives_parent);
 
   // "http://127.0.0.1:PORT".
   const std::string& url() const { return url_; }
@@ -42,14 +44,16 @@ class LabCoordinator {
   Child& process() { return process_; }
 
   // Submits everything in one call; the experiment's id.
-  absl::StatusOr<std::string> Submit(const PackedExperiment& experiment, const std::vector<LabUnit>& units, int replication);
+  absl::StatusOr<std::string> Submit(const PackedExperiment& experiment,
+                                     const std::vector<LabUnit>& units, int replication);
   absl::StatusOr<LabProgress> Progress(const std::string& experiment_id);
   absl::StatusOr<std::vector<LabResult>> Results(const std::string& experiment_id);
 
  private:
   explicit LabCoordinator(BaseUrl base);
   // One call with the maintainer's token; the body of a 2xx.
-  absl::StatusOr<JsonValue> Call(const std::string& method, const std::string& path, std::string body = {});
+  absl::StatusOr<JsonValue> Call(const std::string& method, const std::string& path,
+                                 std::string body = {});
 
   BaseUrl base_;
   HttpClient http_;

@@ -21,7 +21,8 @@ absl::StatusOr<double> Share(const JsonValue& payload, std::string_view name) {
   const JsonValue* member = payload.Find(name);
   const std::optional<double> value = member == nullptr ? std::nullopt : member->AsNumber();
   if (!value || !(*value >= 0 && *value <= 1)) {
-    return absl::InvalidArgumentError(Cat("result payload: ", name, " is missing or no number from 0 to 1"));
+    return absl::InvalidArgumentError(
+        Cat("result payload: ", name, " is missing or no number from 0 to 1"));
   }
   return *value;
 }
@@ -29,8 +30,9 @@ absl::StatusOr<double> Share(const JsonValue& payload, std::string_view name) {
 }  // namespace
 
 std::vector<LabUnit> MakeUnits(int count) {
-  const int epsilons = std::clamp(static_cast<int>(std::lround(std::sqrt(count) * kEpsilonsPerSeed)), 1,
-                                  std::min(count, kMostEpsilons));
+  const int epsilons =
+      std::clamp(static_cast<int>(std::lround(std::sqrt(count) * kEpsilonsPerSeed)), 1,
+                 std::min(count, kMostEpsilons));
   std::vector<LabUnit> units;
   for (int i = 0; i < count; ++i) {
     char id[16];
@@ -43,8 +45,9 @@ std::vector<LabUnit> MakeUnits(int count) {
 
 absl::StatusOr<Measured> ReadMeasured(const JsonValue& untrusted_payload) {
   Measured out;
-  for (auto [name, member] : {std::pair{"epsilon", &out.epsilon}, std::pair{"accuracy", &out.accuracy},
-                              std::pair{"noise_accuracy", &out.noise_accuracy}}) {
+  for (auto [name, member] :
+       {std::pair{"epsilon", &out.epsilon}, std::pair{"accuracy", &out.accuracy},
+        std::pair{"noise_accuracy", &out.noise_accuracy}}) {
     absl::StatusOr<double> value = Share(untrusted_payload, name);
     if (!value.ok()) return value.status();
     *member = *value;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The units of the lab's experiment, and what comes back, gathered by epsilon. Pure functions, safe from any thread.
+// The units of the lab's experiment, and what comes back, gathered by epsilon. Pure functions, safe
+// from any thread.
 #ifndef AUSPEX_CLI_LAB_GRID_H_
 #define AUSPEX_CLI_LAB_GRID_H_
 
@@ -18,8 +19,8 @@ struct LabUnit {
   int64_t seed = 0;
 };
 
-// `count` units (1 or more): epsilons from 0 to 0.3 in equal steps, each with about as many seeds; about 1.6 times as many
-// epsilons as seeds, at most 13. No point occurs twice.
+// `count` units (1 or more): epsilons from 0 to 0.3 in equal steps, each with about as many seeds;
+// about 1.6 times as many epsilons as seeds, at most 13. No point occurs twice.
 std::vector<LabUnit> MakeUnits(int count);
 
 // What one unit measured: shares from 0 to 1.

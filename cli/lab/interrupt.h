@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Interrupt: SIGINT, SIGTERM and SIGHUP as something that the lab's waits look at, so that it always comes to its clean-up. Make it
-// before any other thread. One thread.
+// Interrupt: SIGINT, SIGTERM and SIGHUP as something that the lab's waits look at, so that it
+// always comes to its clean-up. Make it before any other thread. One thread.
 #ifndef AUSPEX_CLI_LAB_INTERRUPT_H_
 #define AUSPEX_CLI_LAB_INTERRUPT_H_
 

@@ -21,7 +21,8 @@ constexpr int kPatienceMs = 25'000;
 
 std::string ListPath(const std::string& directory) { return directory + "/processes"; }
 
-// Whether the process still is one of the lab in `directory`. The command line of a process that has ended is empty.
+// Whether the process still is one of the lab in `directory`. The command line of a process that
+// has ended is empty.
 bool IsOfLab(int pid, const std::string& directory) {
   std::ifstream file(Cat("/proc/", pid, "/cmdline"), std::ios::binary);
   std::stringstream text;
@@ -41,12 +42,15 @@ absl::Status StopKeptLab(const std::string& directory) {
   std::string name = directory;
   while (name.size() > 1 && name.back() == '/') name.pop_back();
   const absl::StatusOr<std::string> list = ReadFile(ListPath(name), kMostOctets);
-  if (!list.ok()) return absl::NotFoundError(Cat(name, " holds no lab that was kept: ", std::string(list.status().message())));
+  if (!list.ok())
+    return absl::NotFoundError(
+        Cat(name, " holds no lab that was kept: ", std::string(list.status().message())));
   std::istringstream numbers(*list);
   for (int pid; numbers >> pid;) {
     if (pid <= 1 || !IsOfLab(pid, name)) continue;
     kill(pid, SIGTERM);
-    for (int waited = 0; waited < kPatienceMs && IsOfLab(pid, name); waited += kStepMs) poll(nullptr, 0, kStepMs);
+    for (int waited = 0; waited < kPatienceMs && IsOfLab(pid, name); waited += kStepMs)
+      poll(nullptr, 0, kStepMs);
     if (IsOfLab(pid, name)) kill(pid, SIGKILL);
   }
   return RemoveTree(name);

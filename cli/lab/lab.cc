@@ -40,7 +40,8 @@ double SecondsSince(Time start) { return std::chrono::duration<double>(Now() - s
 
 class Lab {
  public:
-  Lab(const Output& output, const LabOptions& options) : output_(output), options_(options), display_(output) {}
+  Lab(const Output& output, const LabOptions& options)
+      : output_(output), options_(options), display_(output) {}
   ~Lab() { TearDown(); }
 
   // The whole way; the report when all went well.
@@ -78,10 +79,12 @@ absl::Status Lab::MakeDirectory() {
 }
 
 absl::Status Lab::StartWorkers() {
-  LabWorker::Settings settings{coordinator_->url(), coordinator_->receipt_key(), options_.slots, options_.keep};
+  LabWorker::Settings settings{coordinator_->url(), coordinator_->receipt_key(), options_.slots,
+                               options_.keep};
   for (int i = 1; i <= options_.workers; ++i) {
     const std::string name = Cat("w", i);
-    ASSIGN_OR_RETURN(std::unique_ptr<LabWorker> worker, LabWorker::Create(name, Cat(directory_, "/", name), settings));
+    ASSIGN_OR_RETURN(std::unique_ptr<LabWorker> worker,
+                     LabWorker::Create(name, Cat(directory_, "/", name), settings));
     RETURN_IF_ERROR(worker->BeginBootstrap());
     workers_.push_back(std::move(worker));
   }
@@ -101,7 +104,8 @@ absl::Status Lab::AwaitWorkers() {
       if (ready.ok()) break;
       if (!absl::IsUnavailable(ready) && !absl::IsDeadlineExceeded(ready)) return ready;
       if (SecondsSince(start) > kReadySeconds) {
-        return absl::DeadlineExceededError(Cat("not ready after ", kReadySeconds, " s: ", std::string(ready.message())));
+        return absl::DeadlineExceededError(
+            Cat("not ready after ", kReadySeconds, " s: ", std::string(ready.message())));
       }
       RETURN_IF_ERROR(interrupt_.Sleep(kPollMs / 5));
     }
@@ -117,22 +121,26 @@ absl::Status Lab::AwaitExperiment(const std::string& id, LabProgress& progress) 
     if (!(now == progress)) moved = Now();
     progress = now;
     display_.Update(progress, SecondsSince(start));
-    if (progress.disagreed > 0) return absl::DataLossError(Cat(progress.disagreed, " units on which the workers disagree"));
+    if (progress.disagreed > 0)
+      return absl::DataLossError(Cat(progress.disagreed, " units on which the workers disagree"));
     if (progress.units > 0 && progress.done == progress.units) break;
     if (SecondsSince(moved) > kStuckSeconds) {
-      return absl::DeadlineExceededError(Cat("nothing moved for ", kStuckSeconds, " s: ", progress.done, " of ", progress.units,
+      return absl::DeadlineExceededError(Cat("nothing moved for ", kStuckSeconds,
+                                             " s: ", progress.done, " of ", progress.units,
                                              " units done, ", progress.results, " results"));
     }
     for (const auto& worker : workers_) {
       if (std::optional<int> end = worker->process().Poll()) {
-        return absl::FailedPreconditionError(Cat("worker ", worker->name(), ": auspex daemon ", DescribeEnd(*end)));
+        return absl::FailedPreconditionError(
+            Cat("worker ", worker->name(), ": auspex daemon ", DescribeEnd(*end)));
       }
     }
     RETURN_IF_ERROR(interrupt_.Sleep(kPollMs));
   }
   display_.End();
   if (progress.agreed != progress.units) {
-    return absl::DataLossError(Cat("only ", progress.agreed, " of ", progress.units, " units were agreed on"));
+    return absl::DataLossError(
+        Cat("only ", progress.agreed, " of ", progress.units, " units were agreed on"));
   }
   return absl::OkStatus();
 }
@@ -145,7 +153,8 @@ absl::Status Lab::AwaitReceipts(int64_t expected) {
     for (const auto& worker : workers_) {
       ASSIGN_OR_RETURN(const stated_v1::Status status, worker->clients().WorkerStatus());
       if (status.receipts_bad() > 0) {
-        return absl::DataLossError(Cat("worker ", worker->name(), ": ", status.receipts_bad(), " receipts do not verify"));
+        return absl::DataLossError(
+            Cat("worker ", worker->name(), ": ", status.receipts_bad(), " receipts do not verify"));
       }
       verified += static_cast<int64_t>(status.receipts_canonical());
     }
@@ -153,7 +162,8 @@ absl::Status Lab::AwaitReceipts(int64_t expected) {
     if (verified != last) moved = Now();
     last = verified;
     if (SecondsSince(moved) > kStuckSeconds) {
-      return absl::DeadlineExceededError(Cat("only ", verified, " of ", expected, " receipts after ", kStuckSeconds, " s"));
+      return absl::DeadlineExceededError(
+          Cat("only ", verified, " of ", expected, " receipts after ", kStuckSeconds, " s"));
     }
     RETURN_IF_ERROR(interrupt_.Sleep(kPollMs));
   }
@@ -163,13 +173,15 @@ absl::Status Lab::Collect(const std::string& id, LabReport& report) {
   ASSIGN_OR_RETURN(const std::vector<LabResult> results, coordinator_->Results(id));
   std::vector<Measured> measured;
   for (const LabResult& result : results) {
-    if (!result.agreed) return absl::DataLossError(Cat("unit ", result.unit_id, ": the workers do not agree"));
+    if (!result.agreed)
+      return absl::DataLossError(Cat("unit ", result.unit_id, ": the workers do not agree"));
     ASSIGN_OR_RETURN(const Measured one, ReadMeasured(result.payload));
     measured.push_back(one);
   }
   report.curve = Gather(measured);
   for (const auto& worker : workers_) {
-    ASSIGN_OR_RETURN(WorkerProof proof, VerifyWorker(worker->clients(), coordinator_->receipt_key()));
+    ASSIGN_OR_RETURN(WorkerProof proof,
+                     VerifyWorker(worker->clients(), coordinator_->receipt_key()));
     report.workers.push_back({worker->name(), worker->home(), std::move(proof)});
   }
   return absl::OkStatus();
@@ -188,18 +200,20 @@ absl::StatusOr<LabReport> Lab::Run() {
   const Time start = Now();
   RETURN_IF_ERROR(MakeDirectory());
   report.directory = directory_;
-  display_.Step(Cat("lab in ", directory_, ": starting a coordinator and ", options_.workers, " workers"));
-  ASSIGN_OR_RETURN(coordinator_, LabCoordinator::Start(Cat(directory_, "/coordinator"), options_.keep));
+  display_.Step(
+      Cat("lab in ", directory_, ": starting a coordinator and ", options_.workers, " workers"));
+  ASSIGN_OR_RETURN(coordinator_,
+                   LabCoordinator::Start(Cat(directory_, "/coordinator"), options_.keep));
   report.coordinator_url = coordinator_->url();
   RETURN_IF_ERROR(StartWorkers());
   RETURN_IF_ERROR(AwaitWorkers());
   report.start_seconds = SecondsSince(start);
 
   const Time submitted = Now();
-  ASSIGN_OR_RETURN(report.experiment_id,
-                   coordinator_->Submit(experiment, MakeUnits(options_.units), options_.replication));
-  display_.Step(Cat("experiment ", report.experiment_id, ": ", options_.units, " units, each on ", options_.replication,
-                    " workers, in the strict sandbox"));
+  ASSIGN_OR_RETURN(report.experiment_id, coordinator_->Submit(experiment, MakeUnits(options_.units),
+                                                              options_.replication));
+  display_.Step(Cat("experiment ", report.experiment_id, ": ", options_.units, " units, each on ",
+                    options_.replication, " workers, in the strict sandbox"));
   LabProgress progress;
   RETURN_IF_ERROR(AwaitExperiment(report.experiment_id, progress));
   report.work_seconds = SecondsSince(submitted);
@@ -214,7 +228,8 @@ absl::StatusOr<LabReport> Lab::Run() {
   int64_t verified = 0;
   for (const LabReport::Member& worker : report.workers) verified += worker.proof.receipts_verified;
   if (verified != report.results) {
-    return absl::DataLossError(Cat("the workers hold ", verified, " receipts for ", report.results, " results"));
+    return absl::DataLossError(
+        Cat("the workers hold ", verified, " receipts for ", report.results, " results"));
   }
   return report;
 }
@@ -244,14 +259,16 @@ absl::Status Lab::LetGo() {
 void Lab::TearDown() {
   display_.End();
   if (directory_.empty()) return;
-  // All workers stop at the same time, each in its own order; then the coordinator that they talk to.
+  // All workers stop at the same time, each in its own order; then the coordinator that they talk
+  // to.
   for (const auto& worker : workers_) worker->process().Signal(SIGTERM);
   for (const auto& worker : workers_) worker->process().Stop(kWorkerStopMs);
   workers_.clear();
   if (coordinator_) coordinator_->process().Stop(kCoordinatorStopMs);
   coordinator_.reset();
   KillStragglers();
-  if (absl::Status status = RemoveTree(directory_); !status.ok()) output_.Warning("lab", std::string(status.message()));
+  if (absl::Status status = RemoveTree(directory_); !status.ok())
+    output_.Warning("lab", std::string(status.message()));
   directory_.clear();
 }
 
@@ -267,12 +284,15 @@ int RunLab(const Output& output, const LabOptions& options) {
     return kExitOk;
   }
   if (options.replication > options.workers) {
-    output.Error("lab", Cat("--replication ", options.replication, " needs as many workers, and --workers is ", options.workers),
+    output.Error("lab",
+                 Cat("--replication ", options.replication,
+                     " needs as many workers, and --workers is ", options.workers),
                  Cat("--workers ", options.replication, " or more, or a smaller --replication"));
     return kExitRefused;
   }
   InitHttp();
-  // What a killed process of the lab leaves behind becomes our child, so that it can be found and ended.
+  // What a killed process of the lab leaves behind becomes our child, so that it can be found and
+  // ended.
   if (!options.keep) prctl(PR_SET_CHILD_SUBREAPER, 1);
   std::string failure, troubles;
   LabReport report;

@@ -8,8 +8,9 @@
 
 namespace auspex::cli::lab {
 
-// Runs the experiment and prints the report. Returns the command's exit code; leaves no process and no file behind, unless
-// options.keep and all went well. Call from the main thread, before other threads exist.
+// Runs the experiment and prints the report. Returns the command's exit code; leaves no process and
+// no file behind, unless options.keep and all went well. Call from the main thread, before other
+// threads exist.
 int RunLab(const Output& output, const LabOptions& options);
 
 }  // namespace auspex::cli::lab

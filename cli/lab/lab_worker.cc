@@ -21,20 +21,28 @@ constexpr uint64_t kMostLogOctets = 64ull * 1024 * 1024;
 constexpr size_t kTroubleLines = 8;
 
 std::string ConfigText(const LabWorker::Settings& settings) {
-  return Cat("[coordinator]\nurl = \"", settings.coordinator_url,
-             "\"\nheartbeat_interval_seconds = 1\nassignment_poll_interval_seconds = 0.2\nlong_poll_seconds = 10\n"
-             "receipt_signer_pubkey = \"", settings.receipt_key,
-             // The owner's desktop keyring is none of the lab's business.
-             "\"\n\n[identity]\nkeystore_backend = \"encrypted_file\"\n\n[resources]\nslots = ", settings.slots,
-             "\n\n[executor]\nexecute_tenant_code = \"provisioned\"\n\n[sandbox]\npolicy = \"strict\"\n");
+  return Cat(
+      "[coordinator]\nurl = \"", settings.coordinator_url,
+      "\"\nheartbeat_interval_seconds = 1\nassignment_poll_interval_seconds = "
+      "0.2\nlong_poll_seconds = 10\n"
+      "receipt_signer_pubkey = \"",
+      settings.receipt_key,
+      // The owner's desktop keyring is none of the lab's business.
+      "\"\n\n[identity]\nkeystore_backend = \"encrypted_file\"\n\n[resources]\nslots = ",
+      settings.slots,
+      "\n\n[executor]\nexecute_tenant_code = \"provisioned\"\n\n[sandbox]\npolicy = \"strict\"\n");
 }
 
 }  // namespace
 
 LabWorker::LabWorker(std::string name, std::string home, Settings settings, Layout layout)
-    : name_(std::move(name)), home_(std::move(home)), settings_(std::move(settings)), layout_(std::move(layout)) {}
+    : name_(std::move(name)),
+      home_(std::move(home)),
+      settings_(std::move(settings)),
+      layout_(std::move(layout)) {}
 
-absl::StatusOr<std::unique_ptr<LabWorker>> LabWorker::Create(const std::string& name, const std::string& home,
+absl::StatusOr<std::unique_ptr<LabWorker>> LabWorker::Create(const std::string& name,
+                                                             const std::string& home,
                                                              const Settings& settings) {
   RETURN_IF_ERROR(MakePrivateDirectory(home));
   Layout::Choice choice;
@@ -65,8 +73,8 @@ absl::Status LabWorker::BeginBootstrap() {
 absl::Status LabWorker::FinishBootstrap() {
   const std::optional<int> status = bootstrap_.WaitFor(kBootstrapMs);
   if (status && ExitCode(*status) == 0) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      Cat("worker ", name_, ": auspex bootstrap ", status ? DescribeEnd(*status) : "takes too long"));
+  return absl::FailedPreconditionError(Cat("worker ", name_, ": auspex bootstrap ",
+                                           status ? DescribeEnd(*status) : "takes too long"));
 }
 
 absl::Status LabWorker::StartDaemon() {
@@ -77,18 +85,22 @@ absl::Status LabWorker::StartDaemon() {
 
 absl::Status LabWorker::CheckReady() {
   if (std::optional<int> status = process_.Poll()) {
-    return absl::FailedPreconditionError(Cat("worker ", name_, ": auspex daemon ", DescribeEnd(*status)));
+    return absl::FailedPreconditionError(
+        Cat("worker ", name_, ": auspex daemon ", DescribeEnd(*status)));
   }
-  if (!SocketAnswers(layout_.Socket("stated", "owner"))) return absl::UnavailableError(Cat("worker ", name_, ": stated does not serve"));
+  if (!SocketAnswers(layout_.Socket("stated", "owner")))
+    return absl::UnavailableError(Cat("worker ", name_, ": stated does not serve"));
   const absl::StatusOr<stated_v1::Status> answer = clients_->WorkerStatus();
   if (!answer.ok()) {
-    // A channel that failed to connect goes on trying only while a call waits on it; a new one connects at once.
+    // A channel that failed to connect goes on trying only while a call waits on it; a new one
+    // connects at once.
     clients_ = std::make_unique<Clients>(layout_);
     return answer.status();
   }
   const stated_v1::Status& status = *answer;
   if (status.netd_connected() && status.slots() > 0) return absl::OkStatus();
-  return absl::UnavailableError(Cat("worker ", name_, ": ", status.state(), " ", status.state_reason()));
+  return absl::UnavailableError(
+      Cat("worker ", name_, ": ", status.state(), " ", status.state_reason()));
 }
 
 std::string LabWorker::Troubles() const {
@@ -99,7 +111,9 @@ std::string LabWorker::Troubles() const {
   for (std::string line; std::getline(in, line);) {
     // Plain lines are the supervisor's words; of log lines only warnings and errors.
     const bool log_line = line.starts_with("t=");
-    if (log_line && line.find("level=warn") == std::string::npos && line.find("level=error") == std::string::npos) continue;
+    if (log_line && line.find("level=warn") == std::string::npos &&
+        line.find("level=error") == std::string::npos)
+      continue;
     lines.push_back(Clean(line));
     if (lines.size() > kTroubleLines) lines.pop_front();
   }

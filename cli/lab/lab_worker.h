@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// LabWorker: one worker of the lab, with a home of its own, driven as an owner would drive it: a worker.toml, `auspex bootstrap`,
-// `auspex daemon`. Its processes end with this object, unless it was made to outlive the lab. One thread.
+// LabWorker: one worker of the lab, with a home of its own, driven as an owner would drive it: a
+// worker.toml, `auspex bootstrap`, `auspex daemon`. Its processes end with this object, unless it
+// was made to outlive the lab. One thread.
 #ifndef AUSPEX_CLI_LAB_LAB_WORKER_H_
 #define AUSPEX_CLI_LAB_LAB_WORKER_H_
 
@@ -23,7 +24,8 @@ class LabWorker {
     bool outlives_parent = false;
   };
   // Makes the home and its worker.toml. `name` is for messages: "w1".
-  static absl::StatusOr<std::unique_ptr<LabWorker>> Create(const std::string& name, const std::string& home,
+  static absl::StatusOr<std::unique_ptr<LabWorker>> Create(const std::string& name,
+                                                           const std::string& home,
                                                            const Settings& settings);
 
   const std::string& name() const { return name_; }
@@ -39,7 +41,8 @@ class LabWorker {
   absl::Status FinishBootstrap();
   // Starts `auspex daemon`.
   absl::Status StartDaemon();
-  // OK when it is connected to the coordinator and has slots; UNAVAILABLE not yet; another code when it ended.
+  // OK when it is connected to the coordinator and has slots; UNAVAILABLE not yet; another code
+  // when it ended.
   absl::Status CheckReady();
   // The last lines of the log that tell of trouble; empty when there are none.
   std::string Troubles() const;

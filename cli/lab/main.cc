@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// auspex-lab: `auspex lab` runs this program with its own arguments, so that the command itself needs no network code.
+// auspex-lab: `auspex lab` runs this program with its own arguments, so that the command itself
+// needs no network code.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -28,7 +29,9 @@ int Main(int argc, char** argv) {
     std::fprintf(stderr, "auspex-lab: %s: use it as 'auspex lab'\n", error.what());
     return kExitRefused;
   }
-  const Output output("auspex", DetectTerminal(STDOUT_FILENO, globals.no_color, ProcessEnvironment()), globals.json);
+  const Output output("auspex",
+                      DetectTerminal(STDOUT_FILENO, globals.no_color, ProcessEnvironment()),
+                      globals.json);
   InitLog("auspex-lab", globals.verbose ? LogLevel::kDebug : LogLevel::kWarning);
   return output.Finish(RunLab(output, options));
 }

@@ -21,7 +21,8 @@ struct LabOptions {
   std::string experiment;  // staged package; empty: robustness-sweep beside the program
 };
 
-// Declares the verb below `app`; parsing writes to `options`, which must live as long. The caller sets the callback.
+// Declares the verb below `app`; parsing writes to `options`, which must live as long. The caller
+// sets the callback.
 CLI::App* DeclareLab(CLI::App& app, LabOptions& options);
 
 }  // namespace auspex::cli::lab

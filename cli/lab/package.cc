@@ -42,7 +42,8 @@ absl::StatusOr<std::vector<ArchiveMember>> ReadFolder(const std::string& path) {
     if (fs::is_directory(status)) continue;
     const std::string name = entry->path().lexically_relative(path).generic_string();
     if (!fs::is_regular_file(status)) {
-      return absl::InvalidArgumentError(Cat("package ", path, ": ", name, " is neither a file nor a folder"));
+      return absl::InvalidArgumentError(
+          Cat("package ", path, ": ", name, " is neither a file nor a folder"));
     }
     if (name == kManifest) continue;
     RETURN_IF_ERROR(CheckMemberPath(name));
@@ -55,7 +56,9 @@ absl::StatusOr<std::vector<ArchiveMember>> ReadFolder(const std::string& path) {
     members.push_back({name, std::move(content), IsExecutable(status)});
   }
   if (error) return ErrnoStatus(error.value(), "read", path);
-  if (members.empty()) return absl::InvalidArgumentError(Cat("package ", path, ": there is no file beside the manifest"));
+  if (members.empty())
+    return absl::InvalidArgumentError(
+        Cat("package ", path, ": there is no file beside the manifest"));
   std::sort(members.begin(), members.end(),
             [](const ArchiveMember& a, const ArchiveMember& b) { return a.path < b.path; });
   return members;
@@ -65,7 +68,8 @@ absl::StatusOr<std::vector<ArchiveMember>> ReadFolder(const std::string& path) {
 
 absl::StatusOr<PackedExperiment> PackExperiment(const std::string& path) {
   constexpr uint64_t kMostManifestOctets = 1024 * 1024;
-  ASSIGN_OR_RETURN(const std::string text, ReadFile(Cat(path, "/", kManifest), kMostManifestOctets));
+  ASSIGN_OR_RETURN(const std::string text,
+                   ReadFile(Cat(path, "/", kManifest), kMostManifestOctets));
   PackedExperiment packed;
   ASSIGN_OR_RETURN(packed.manifest, ReadJson(text));
   ASSIGN_OR_RETURN(const std::vector<ArchiveMember> members, ReadFolder(path));
@@ -85,7 +89,8 @@ absl::StatusOr<std::string> FindExample(const std::string& name) {
   if (length <= 0) return ErrnoStatus(errno, "readlink", "/proc/self/exe");
   const fs::path folder = fs::path(std::string(own, static_cast<size_t>(length))).parent_path();
   std::string places;
-  for (const char* below : {"../share/examples", "../share/auspex/examples", "../../share/auspex/examples"}) {
+  for (const char* below :
+       {"../share/examples", "../share/auspex/examples", "../../share/auspex/examples"}) {
     const fs::path place = (folder / below / name).lexically_normal();
     std::error_code error;
     if (fs::is_regular_file(place / kManifest, error)) return place.string();

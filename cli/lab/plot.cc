@@ -14,13 +14,21 @@ constexpr int kWidest = 100;
 constexpr int kMargin = 6;  // "100 % " before the axis is five and the axis is one
 // A block is drawn in eighths of a row.
 constexpr int kEighths = 8;
-constexpr std::string_view kBlocks[] = {" ", "\xe2\x96\x81", "\xe2\x96\x82", "\xe2\x96\x83", "\xe2\x96\x84",
-                                        "\xe2\x96\x85", "\xe2\x96\x86", "\xe2\x96\x87", "\xe2\x96\x88"};
+constexpr std::string_view kBlocks[] = {" ",
+                                        "\xe2\x96\x81",
+                                        "\xe2\x96\x82",
+                                        "\xe2\x96\x83",
+                                        "\xe2\x96\x84",
+                                        "\xe2\x96\x85",
+                                        "\xe2\x96\x86",
+                                        "\xe2\x96\x87",
+                                        "\xe2\x96\x88"};
 
 struct Glyphs {
   std::string_view axis, corner, floor, tick, mark;
 };
-constexpr Glyphs kUnicode{"\xe2\x94\xa4", "\xe2\x94\x94", "\xe2\x94\x80", "\xe2\x94\xac", "\xe2\x80\xa2"};
+constexpr Glyphs kUnicode{"\xe2\x94\xa4", "\xe2\x94\x94", "\xe2\x94\x80", "\xe2\x94\xac",
+                          "\xe2\x80\xa2"};
 constexpr Glyphs kAscii{"|", "+", "-", "+", "o"};
 
 std::string Number(const char* format, double value) {
@@ -37,7 +45,8 @@ PlotPoint At(const std::vector<PlotPoint>& points, double x) {
     const PlotPoint& right = points[i];
     if (x > right.x) continue;
     const double share = right.x > left.x ? (x - left.x) / (right.x - left.x) : 1.0;
-    return {x, left.area + share * (right.area - left.area), left.line + share * (right.line - left.line)};
+    return {x, left.area + share * (right.area - left.area),
+            left.line + share * (right.line - left.line)};
   }
   return points.back();
 }
@@ -83,12 +92,16 @@ std::vector<std::string> DrawPlot(const std::vector<PlotPoint>& points, const Pl
   }
   for (int row = height - 1; row >= 0; --row) {
     // Labels at the top, the middle and the bottom.
-    std::string line = row == height - 1 ? "100 %" : row == height / 2 ? " 50 %" : row == 0 ? "  0 %" : "     ";
+    std::string line = row == height - 1   ? "100 %"
+                       : row == height / 2 ? " 50 %"
+                       : row == 0          ? "  0 %"
+                                           : "     ";
     line += glyphs.axis;
     size_t last = line.size();
     for (const PlotPoint& point : curve) {
       const double full = std::clamp(point.area, 0.0, 1.0) * height;
-      const int eighths = std::clamp(static_cast<int>(std::lround((full - row) * kEighths)), 0, kEighths);
+      const int eighths =
+          std::clamp(static_cast<int>(std::lround((full - row) * kEighths)), 0, kEighths);
       const bool marked = RowOf(std::clamp(point.line, 0.0, 1.0), height) == row;
       if (marked && eighths < kEighths) {
         line += glyphs.mark;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// A plot of two curves in text: the first as an area of blocks, the second as a line of marks above it. Pure function.
+// A plot of two curves in text: the first as an area of blocks, the second as a line of marks above
+// it. Pure function.
 #ifndef AUSPEX_CLI_LAB_PLOT_H_
 #define AUSPEX_CLI_LAB_PLOT_H_
 
@@ -20,8 +21,8 @@ struct PlotStyle {
   bool utf8 = false;  // eighth blocks and box lines, else ASCII
 };
 
-// The rows of the plot, axes and labels included; between points the curves are straight. `points` are in rising order of x; empty
-// gives no rows. No row is wider than the width.
+// The rows of the plot, axes and labels included; between points the curves are straight. `points`
+// are in rising order of x; empty gives no rows. No row is wider than the width.
 std::vector<std::string> DrawPlot(const std::vector<PlotPoint>& points, const PlotStyle& style);
 
 }  // namespace auspex::cli::lab

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// ProgressDisplay: how the lab shows that it moves: one line redrawn on a terminal, else a plain line per change, at most one a
-// second. Says nothing with --json. One thread.
+// ProgressDisplay: how the lab shows that it moves: one line redrawn on a terminal, else a plain
+// line per change, at most one a second. Says nothing with --json. One thread.
 #ifndef AUSPEX_CLI_LAB_PROGRESS_H_
 #define AUSPEX_CLI_LAB_PROGRESS_H_
 

@@ -23,7 +23,9 @@ std::string Decimals(double value, int digits) {
 
 double PerSecond(double count, double seconds) { return seconds > 0 ? count / seconds : 0; }
 
-std::string StopCommand(const LabReport& report) { return Cat("auspex lab --stop ", report.directory); }
+std::string StopCommand(const LabReport& report) {
+  return Cat("auspex lab --stop ", report.directory);
+}
 
 }  // namespace
 
@@ -31,11 +33,11 @@ JsonValue ReportJson(const LabReport& report) {
   JsonArray points, workers;
   for (const CurvePoint& point : report.curve) {
     points.emplace_back(JsonObject{{"epsilon", point.epsilon},
-                                {"units", point.units},
-                                {"accuracy_mean", point.mean},
-                                {"accuracy_min", point.lowest},
-                                {"accuracy_max", point.highest},
-                                {"noise_accuracy_mean", point.noise_mean}});
+                                   {"units", point.units},
+                                   {"accuracy_mean", point.mean},
+                                   {"accuracy_min", point.lowest},
+                                   {"accuracy_max", point.highest},
+                                   {"noise_accuracy_mean", point.noise_mean}});
   }
   int64_t verified = 0;
   for (const LabReport::Member& worker : report.workers) {
@@ -53,22 +55,23 @@ JsonValue ReportJson(const LabReport& report) {
     }
     workers.emplace_back(std::move(entry));
   }
-  JsonObject object{{"ok", true},
-                    {"experiment", report.experiment},
-                    {"experiment_id", report.experiment_id},
-                    {"units", report.units},
-                    {"agreed", report.agreed},
-                    {"results", report.results},
-                    {"replication", report.options.replication},
-                    {"slots", report.options.slots},
-                    {"receipts_verified", verified},
-                    {"points", std::move(points)},
-                    {"workers", std::move(workers)},
-                    {"seconds", JsonObject{{"start", report.start_seconds},
-                                           {"work", report.work_seconds},
-                                           {"receipts", report.receipt_seconds}}},
-                    {"units_per_second", PerSecond(static_cast<double>(report.units), report.work_seconds)},
-                    {"results_per_second", PerSecond(static_cast<double>(report.results), report.work_seconds)}};
+  JsonObject object{
+      {"ok", true},
+      {"experiment", report.experiment},
+      {"experiment_id", report.experiment_id},
+      {"units", report.units},
+      {"agreed", report.agreed},
+      {"results", report.results},
+      {"replication", report.options.replication},
+      {"slots", report.options.slots},
+      {"receipts_verified", verified},
+      {"points", std::move(points)},
+      {"workers", std::move(workers)},
+      {"seconds", JsonObject{{"start", report.start_seconds},
+                             {"work", report.work_seconds},
+                             {"receipts", report.receipt_seconds}}},
+      {"units_per_second", PerSecond(static_cast<double>(report.units), report.work_seconds)},
+      {"results_per_second", PerSecond(static_cast<double>(report.results), report.work_seconds)}};
   if (report.options.keep) {
     object["directory"] = report.directory;
     object["coordinator"] = report.coordinator_url;
@@ -80,44 +83,53 @@ JsonValue ReportJson(const LabReport& report) {
 void PrintReport(const Output& output, const LabReport& report) {
   const Terminal& terminal = output.terminal();
   output.Line("");
-  output.Line(terminal.Paint(Cat(report.experiment, ": accuracy against the size of the attack"), Style::kStrong));
+  output.Line(terminal.Paint(Cat(report.experiment, ": accuracy against the size of the attack"),
+                             Style::kStrong));
   std::vector<std::vector<std::string>> rows;
   std::vector<PlotPoint> points;
   for (const CurvePoint& point : report.curve) {
-    rows.push_back({Decimals(point.epsilon, 3), Percent(point.mean), Percent(point.lowest), Percent(point.highest),
-                    Percent(point.noise_mean), Cat(point.units)});
+    rows.push_back({Decimals(point.epsilon, 3), Percent(point.mean), Percent(point.lowest),
+                    Percent(point.highest), Percent(point.noise_mean), Cat(point.units)});
     points.push_back({point.epsilon, point.mean, point.noise_mean});
   }
   output.Table({"EPSILON", "MEAN", "MIN", "MAX", "NOISE", "UNITS"}, rows);
   output.Line("");
-  for (const std::string& row : DrawPlot(points, {.width = terminal.width, .height = 12, .utf8 = terminal.utf8})) {
+  for (const std::string& row :
+       DrawPlot(points, {.width = terminal.width, .height = 12, .utf8 = terminal.utf8})) {
     output.Line(row);
   }
-  output.Line(terminal.utf8 ? "      epsilon; filled: accuracy under attack, dots: with noise of the same size"
-                            : "      epsilon; #: accuracy under attack, o: with noise of the same size");
+  output.Line(
+      terminal.utf8
+          ? "      epsilon; filled: accuracy under attack, dots: with noise of the same size"
+          : "      epsilon; #: accuracy under attack, o: with noise of the same size");
   output.Line("");
 
   int64_t verified = 0;
   for (const LabReport::Member& worker : report.workers) verified += worker.proof.receipts_verified;
-  output.Line(terminal.Paint(Cat(report.agreed, " of ", report.units, " units agreed on by ", report.options.replication,
-                                 " workers each; ", verified, " of ", report.results, " receipts verified"),
-                             Style::kGood));
+  output.Line(terminal.Paint(
+      Cat(report.agreed, " of ", report.units, " units agreed on by ", report.options.replication,
+          " workers each; ", verified, " of ", report.results, " receipts verified"),
+      Style::kGood));
   rows.clear();
   for (const LabReport::Member& worker : report.workers) {
-    rows.push_back({worker.name, Clean(worker.proof.worker_id), Cat(worker.proof.results), Cat(worker.proof.journal_records),
-                    Cat(worker.proof.signatures), Clean(worker.proof.journal_path)});
+    rows.push_back({worker.name, Clean(worker.proof.worker_id), Cat(worker.proof.results),
+                    Cat(worker.proof.journal_records), Cat(worker.proof.signatures),
+                    Clean(worker.proof.journal_path)});
   }
   output.Table({"WORKER", "ID", "RESULTS", "JOURNAL", "SIGNATURES", "SIGNING JOURNAL"}, rows);
   output.Line(Cat(Decimals(report.work_seconds, 2), " s for ", report.units, " units (",
-                  Decimals(PerSecond(static_cast<double>(report.units), report.work_seconds), 1), " units/s, ",
-                  Decimals(PerSecond(static_cast<double>(report.results), report.work_seconds), 1), " results/s); start ",
-                  Decimals(report.start_seconds, 2), " s, receipts ", Decimals(report.receipt_seconds, 2), " s"));
+                  Decimals(PerSecond(static_cast<double>(report.units), report.work_seconds), 1),
+                  " units/s, ",
+                  Decimals(PerSecond(static_cast<double>(report.results), report.work_seconds), 1),
+                  " results/s); start ", Decimals(report.start_seconds, 2), " s, receipts ",
+                  Decimals(report.receipt_seconds, 2), " s"));
   if (!report.options.keep) {
     output.Line("everything was stopped and removed; --keep leaves it running");
     return;
   }
   output.Line("");
-  output.Line(Cat("It goes on running: coordinator ", report.coordinator_url, ", everything in ", report.directory));
+  output.Line(Cat("It goes on running: coordinator ", report.coordinator_url, ", everything in ",
+                  report.directory));
   for (const LabReport::Member& worker : report.workers) {
     output.Line(Cat("  ", output.program(), " --home ", worker.home, " status"));
   }

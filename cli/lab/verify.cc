@@ -13,23 +13,29 @@ namespace {
 
 constexpr uint32_t kMostResults = 100'000;
 
-absl::Status VerifyResult(const stated_v1::Result& result, const std::string& receipt_key, const std::string& worker_key) {
+absl::Status VerifyResult(const stated_v1::Result& result, const std::string& receipt_key,
+                          const std::string& worker_key) {
   auto wrong = [&result](std::string_view why) {
-    return absl::DataLossError(Cat("receipt of unit ", result.unit_id(), " (result ", result.result_id(), "): ", why));
+    return absl::DataLossError(
+        Cat("receipt of unit ", result.unit_id(), " (result ", result.result_id(), "): ", why));
   };
   if (result.receipt_status() != "canonical") {
     return wrong(Cat("stated holds it as ", result.receipt_status(), " ", result.receipt_note()));
   }
   const absl::StatusOr<SignedReceipt> receipt = ParseReceipt(result.canonical_blob());
   if (!receipt.ok()) return wrong(std::string(receipt.status().message()));
-  if (receipt->signer_pubkey_hex != receipt_key) return wrong("signed by another key than the coordinator's");
-  if (HexEncode(receipt->receipt.worker_pubkey) != worker_key) return wrong("issued to another worker");
+  if (receipt->signer_pubkey_hex != receipt_key)
+    return wrong("signed by another key than the coordinator's");
+  if (HexEncode(receipt->receipt.worker_pubkey) != worker_key)
+    return wrong("issued to another worker");
   const auto& units = receipt->receipt.work_unit_ids;
-  if (std::find(units.begin(), units.end(), result.unit_id()) == units.end()) return wrong("is about another unit");
+  if (std::find(units.begin(), units.end(), result.unit_id()) == units.end())
+    return wrong("is about another unit");
   const auto& anchors = receipt->receipt.anchors;
-  const bool ours = std::any_of(anchors.begin(), anchors.end(), [&result](const Receipt::Anchor& anchor) {
-    return anchor.result_sha256 == result.result_sha256();
-  });
+  const bool ours =
+      std::any_of(anchors.begin(), anchors.end(), [&result](const Receipt::Anchor& anchor) {
+        return anchor.result_sha256 == result.result_sha256();
+      });
   return ours ? absl::OkStatus() : wrong("does not name the digest of the result");
 }
 

@@ -21,7 +21,8 @@ std::string Text(std::string_view wtf8) {
   return out;
 }
 
-// Recursion is bounded by the depth that the reader lets in, and by what this program composes itself.
+// Recursion is bounded by the depth that the reader lets in, and by what this program composes
+// itself.
 void Write(const JsonValue& value, int indent, std::string& out) {
   if (const JsonObject* object = value.as_object(); object != nullptr && !object->empty()) {
     out += "{\n";
@@ -47,7 +48,8 @@ void Write(const JsonValue& value, int indent, std::string& out) {
     out += '\n';
     out.append(indent, ' ');
     out += ']';
-  } else if (const double* number = value.as_float(); number != nullptr && !std::isfinite(*number)) {
+  } else if (const double* number = value.as_float();
+             number != nullptr && !std::isfinite(*number)) {
     out += "null";
   } else if (const std::string* text = value.as_string()) {
     out += Text(*text);

@@ -69,7 +69,8 @@ void Output::Error(std::string_view thing, std::string_view cause, std::string_v
   if (!next.empty()) Write(stderr, Cat("next: ", next));
 }
 
-void Output::Error(std::string_view thing, const absl::Status& status, std::string_view next) const {
+void Output::Error(std::string_view thing, const absl::Status& status,
+                   std::string_view next) const {
   std::string advice(next);
   if (advice.empty()) {
     switch (status.code()) {
@@ -78,7 +79,9 @@ void Output::Error(std::string_view thing, const absl::Status& status, std::stri
         advice = Cat("try again; '", program_, " status' says what runs");
         break;
       case absl::StatusCode::kPermissionDenied:
-        advice = "run it as the user that the worker belongs to (in system mode: a member of group auspex)";
+        advice =
+            "run it as the user that the worker belongs to (in system mode: a member of group "
+            "auspex)";
         break;
       default:
         break;

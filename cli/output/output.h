@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Output: the only way in which a verb writes. Results go to standard output, troubles to standard error in the form
+// Output: the only way in which a verb writes. Results go to standard output, troubles to standard
+// error in the form
 //
 //   auspex: <thing>: <cause>
 //   next: <what to do>
 //
-// Text from outside must have been through Printable (common/ids); Output does it itself for causes, which quote others. Use from
-// one thread.
+// Text from outside must have been through Printable (common/ids); Output does it itself for
+// causes, which quote others. Use from one thread.
 #ifndef AUSPEX_CLI_OUTPUT_OUTPUT_H_
 #define AUSPEX_CLI_OUTPUT_OUTPUT_H_
 
@@ -33,7 +34,8 @@ class Output {
 
   const Terminal& terminal() const { return terminal_; }
   const std::string& program() const { return program_; }
-  // True when the owner asked for --json: then one document is printed, with Json, and nothing else on standard output.
+  // True when the owner asked for --json: then one document is printed, with Json, and nothing else
+  // on standard output.
   bool json() const { return json_; }
 
   void Line(std::string_view text) const;
@@ -52,7 +54,8 @@ class Output {
   // A remark that is neither result nor trouble, on standard error.
   void Note(std::string_view text) const;
 
-  // Flushes standard output; kExitFailure instead of kExitOk when that fails (disk full, closed pipe).
+  // Flushes standard output; kExitFailure instead of kExitOk when that fails (disk full, closed
+  // pipe).
   int Finish(int code) const;
 
  private:

@@ -10,8 +10,8 @@
 
 namespace auspex::cli {
 
-// "YYYY-MM-DD" (midnight), "YYYY-MM-DDTHH:MM:SS" (both UTC), or the latter with a zone ("Z", "+02:00"), as microseconds since
-// 1970 UTC; nullopt for anything else.
+// "YYYY-MM-DD" (midnight), "YYYY-MM-DDTHH:MM:SS" (both UTC), or the latter with a zone ("Z",
+// "+02:00"), as microseconds since 1970 UTC; nullopt for anything else.
 std::optional<int64_t> ParseSince(std::string_view untrusted_text);
 
 // `unix_micros` as "2026-01-31T12:00:00Z": whole seconds, the form in which times are shown.

@@ -18,12 +18,18 @@ constexpr int kWidest = 1000;
 
 std::string_view Code(Style style) {
   switch (style) {
-    case Style::kGood: return "\x1b[32m";
-    case Style::kWarning: return "\x1b[33m";
-    case Style::kBad: return "\x1b[31m";
-    case Style::kDim: return "\x1b[2m";
-    case Style::kStrong: return "\x1b[1m";
-    case Style::kPlain: break;
+    case Style::kGood:
+      return "\x1b[32m";
+    case Style::kWarning:
+      return "\x1b[33m";
+    case Style::kBad:
+      return "\x1b[31m";
+    case Style::kDim:
+      return "\x1b[2m";
+    case Style::kStrong:
+      return "\x1b[1m";
+    case Style::kPlain:
+      break;
   }
   return "";
 }

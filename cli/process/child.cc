@@ -40,8 +40,8 @@ std::vector<std::string> MergedEnvironment(const ChildSpec& spec, int ready_fd) 
     }
   }
   // Meant for this process alone, never for what it starts.
-  for (const char* own : {"AUSPEX_READY_FD", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_USEC",
-                          "WATCHDOG_PID"}) {
+  for (const char* own : {"AUSPEX_READY_FD", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID",
+                          "LISTEN_FDNAMES", "WATCHDOG_USEC", "WATCHDOG_PID"}) {
     merged.erase(own);
   }
   for (const auto& [name, value] : spec.environment) merged[name] = value;
@@ -75,7 +75,8 @@ struct ExecPlan {
     setsid();
   } else {
     setpgid(0, 0);
-    // The parent may have died before the request was made: then nobody would ever signal this process.
+    // The parent may have died before the request was made: then nobody would ever signal this
+    // process.
     if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != plan.parent) _exit(127);
   }
   sigset_t none;
@@ -111,9 +112,15 @@ absl::StatusOr<Child> Child::Start(const ChildSpec& spec) {
   std::vector<std::string> environment = MergedEnvironment(spec, ready_write.get());
   const std::vector<char*> argv = Pointers(arguments);
   const std::vector<char*> envp = Pointers(environment);
-  const ExecPlan plan{spec.program.c_str(), argv.data(), envp.data(), getpid(), null_fd.get(),
-                      spec.stdout_fd >= 0 ? spec.stdout_fd : 1, spec.stderr_fd >= 0 ? spec.stderr_fd : 2,
-                      ready_write.get(), spec.outlives_parent};
+  const ExecPlan plan{spec.program.c_str(),
+                      argv.data(),
+                      envp.data(),
+                      getpid(),
+                      null_fd.get(),
+                      spec.stdout_fd >= 0 ? spec.stdout_fd : 1,
+                      spec.stderr_fd >= 0 ? spec.stderr_fd : 2,
+                      ready_write.get(),
+                      spec.outlives_parent};
   const pid_t pid = fork();
   if (pid < 0) return ErrnoStatus(errno, "fork for", spec.program);
   if (pid == 0) ExecChild(plan);

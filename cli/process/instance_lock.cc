@@ -43,7 +43,8 @@ absl::StatusOr<UniqueFd> TakeLock(const std::string& path, int timeout_ms) {
   for (;;) {
     struct flock lock = WholeFile();
     if (fcntl(fd.get(), F_OFD_SETLK, &lock) == 0) break;
-    if (errno != EAGAIN && errno != EACCES && errno != EINTR) return ErrnoStatus(errno, "lock", path);
+    if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+      return ErrnoStatus(errno, "lock", path);
     if (std::chrono::steady_clock::now() >= deadline) {
       return absl::FailedPreconditionError(Cat(path, " is held by process ", NumberIn(fd.get())));
     }

@@ -5,8 +5,9 @@
 
 namespace auspex::cli {
 
-// Kills and reaps every child of this process, adopted ones included, until there is none; gives up after two seconds on
-// those that sit in an uninterruptible call. Call it when every Child has ended.
+// Kills and reaps every child of this process, adopted ones included, until there is none; gives up
+// after two seconds on those that sit in an uninterruptible call. Call it when every Child has
+// ended.
 void KillStragglers();
 
 }  // namespace auspex::cli

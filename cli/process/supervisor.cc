@@ -60,7 +60,8 @@ bool Supervisor::StartSlot(Slot& slot) {
   slot.started = steady_clock::now();
   absl::StatusOr<Child> child = Child::Start(spec);
   if (!child.ok()) {
-    options_.report(Cat(slot.program.name, " could not be started: ", std::string(child.status().message())));
+    options_.report(
+        Cat(slot.program.name, " could not be started: ", std::string(child.status().message())));
     result_ = kRefused;
     return false;
   }
@@ -90,12 +91,14 @@ void Supervisor::HandleEnd(Slot& slot, int wait_status) {
     slot.pause_ms = std::min(slot.pause_ms * 2, options_.longest_pause_ms);
   }
   slot.start_at = steady_clock::now() + milliseconds(slot.pause_ms);
-  options_.report(Cat(name, " ", DescribeEnd(wait_status), "; it starts again in ", slot.pause_ms, " ms"));
+  options_.report(
+      Cat(name, " ", DescribeEnd(wait_status), "; it starts again in ", slot.pause_ms, " ms"));
 }
 
 void Supervisor::ReapSlots() {
   for (Slot& slot : slots_) {
-    // An unserved ready pipe that ends means that the process is about to end; its wait status follows.
+    // An unserved ready pipe that ends means that the process is about to end; its wait status
+    // follows.
     if (std::optional<int> status = slot.child.Poll()) {
       // A daemon that served just before it ended did serve.
       HandleEnd(slot, *status);
@@ -122,8 +125,10 @@ void Supervisor::StartDue() {
     if (result_) return;
     if (slot.start_at && *slot.start_at <= now) {
       StartSlot(slot);
-    } else if (slot.child.running() && !slot.ready && MsBetween(slot.started, now) >= options_.ready_ms) {
-      options_.report(Cat(slot.program.name, " does not serve after ", options_.ready_ms, " ms and is killed"));
+    } else if (slot.child.running() && !slot.ready &&
+               MsBetween(slot.started, now) >= options_.ready_ms) {
+      options_.report(
+          Cat(slot.program.name, " does not serve after ", options_.ready_ms, " ms and is killed"));
       slot.child.Signal(SIGKILL);
       slot.started = now;  // the kill is asked for once; the end arrives as a signal
     }
@@ -138,7 +143,8 @@ void Supervisor::CheckWhenReady() {
     if (needed && !slot.ready) return;
   }
   absl::Status status = options_.check();
-  if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) return;  // a daemon died meanwhile: again when it serves again
+  if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status))
+    return;  // a daemon died meanwhile: again when it serves again
   checked_ = true;
   if (!status.ok()) {
     options_.report(std::string(status.message()));

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Supervisor: starts the daemons of one worker, keeps them up, stops them in order. What `auspex daemon` is made of.
+// Supervisor: starts the daemons of one worker, keeps them up, stops them in order. What `auspex
+// daemon` is made of.
 //
 //   start    all at the same time; each says through AUSPEX_READY_FD that it serves
-//   crash    the daemon is started again after 100 ms, doubled at every crash up to 10 s; 60 s of work reset the pause
-//   refusal  a daemon that exits with code 2 refused to start: everything is stopped, the result is 2, nothing is tried again
-//   stop     SIGTERM, SIGINT or SIGHUP: in the reverse order of `programs`, each with 5 s of patience and then SIGKILL; a second signal
+//   crash    the daemon is started again after 100 ms, doubled at every crash up to 10 s; 60 s of
+//   work reset the pause refusal  a daemon that exits with code 2 refused to start: everything is
+//   stopped, the result is 2, nothing is tried again stop     SIGTERM, SIGINT or SIGHUP: in the
+//   reverse order of `programs`, each with 5 s of patience and then SIGKILL; a second signal
 //            ends the patience
 //
-// Whatever a killed daemon leaves behind becomes a child of this process (subreaper), is killed at the end and reaped. One
-// Supervisor a process, used from the main thread, made before any other thread (it blocks signals).
+// Whatever a killed daemon leaves behind becomes a child of this process (subreaper), is killed at
+// the end and reaped. One Supervisor a process, used from the main thread, made before any other
+// thread (it blocks signals).
 #ifndef AUSPEX_CLI_PROCESS_SUPERVISOR_H_
 #define AUSPEX_CLI_PROCESS_SUPERVISOR_H_
 
@@ -27,26 +30,29 @@ namespace auspex::cli {
 class Supervisor {
  public:
   struct Program {
-    std::string name;                    // for messages: "keyd"
+    std::string name;  // for messages: "keyd"
     std::string path;
     std::vector<std::string> arguments;
-    bool ends_the_run = false;           // its exit with 0 or 1 is the end of the work, with that result
+    bool ends_the_run = false;  // its exit with 0 or 1 is the end of the work, with that result
   };
   struct Options {
-    std::vector<Program> programs;       // in start order
-    // Called once, in the supervising thread, when all of `check_after` serve. An error stops everything with code 2.
+    std::vector<Program> programs;  // in start order
+    // Called once, in the supervising thread, when all of `check_after` serve. An error stops
+    // everything with code 2.
     std::vector<std::string> check_after;
     std::function<absl::Status()> check;
-    // Called for events that the owner should read: "netd was killed by signal 9; starts again in 100 ms".
+    // Called for events that the owner should read: "netd was killed by signal 9; starts again in
+    // 100 ms".
     std::function<void(const std::string&)> report;
     int first_pause_ms = 100, longest_pause_ms = 10'000;
-    int steady_ms = 60'000;              // working for so long resets the pause
-    int ready_ms = 60'000;               // not serving for so long counts as a crash
-    int patience_ms = 5'000;             // between SIGTERM and SIGKILL
+    int steady_ms = 60'000;   // working for so long resets the pause
+    int ready_ms = 60'000;    // not serving for so long counts as a crash
+    int patience_ms = 5'000;  // between SIGTERM and SIGKILL
   };
 
   explicit Supervisor(Options options);
-  // Runs until a signal, a refusal or the end of the work. Returns the command's exit code. No child is left.
+  // Runs until a signal, a refusal or the end of the work. Returns the command's exit code. No
+  // child is left.
   int Run();
 
  private:
@@ -57,7 +63,7 @@ class Supervisor {
     bool ready = false;
     Time started{};
     int pause_ms = 0;
-    std::optional<Time> start_at;        // set while waiting to be started again
+    std::optional<Time> start_at;  // set while waiting to be started again
   };
 
   absl::Status BlockSignals();

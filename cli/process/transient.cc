@@ -49,7 +49,8 @@ std::string Tail(int fd) {
 
 class Deadline {
  public:
-  explicit Deadline(int ms) : end_(std::chrono::steady_clock::now() + std::chrono::milliseconds(ms)) {}
+  explicit Deadline(int ms)
+      : end_(std::chrono::steady_clock::now() + std::chrono::milliseconds(ms)) {}
   bool over() const { return std::chrono::steady_clock::now() >= end_; }
 
  private:
@@ -77,10 +78,12 @@ bool TransientDaemons::Answers(std::string_view name) const {
   return SocketAnswers(layout_.Socket(name, "owner"));
 }
 
-// Returns when this process may start daemons (the lock is held then) or when all of `names` are served by others.
+// Returns when this process may start daemons (the lock is held then) or when all of `names` are
+// served by others.
 absl::Status TransientDaemons::AwaitTurn(const std::vector<std::string>& names, bool& served) {
   auto all_answer = [&] {
-    return std::all_of(names.begin(), names.end(), [this](const std::string& name) { return Answers(name); });
+    return std::all_of(names.begin(), names.end(),
+                       [this](const std::string& name) { return Answers(name); });
   };
   served = false;
   ASSIGN_OR_RETURN(const std::string folder, CommandRunDir(layout_));
@@ -103,10 +106,11 @@ absl::Status TransientDaemons::AwaitTurn(const std::vector<std::string>& names, 
       if (!absl::IsFailedPrecondition(lock.status())) return lock.status();
     }
     if (serve.over()) {
-      return absl::UnavailableError(
-          supervised ? Cat("the daemons of this worker (auspex daemon, process ", HolderOf(supervisor),
-                           ") do not answer")
-                     : Cat("another auspex command, process ", HolderOf(start), ", is at work on this worker"));
+      return absl::UnavailableError(supervised
+                                        ? Cat("the daemons of this worker (auspex daemon, process ",
+                                              HolderOf(supervisor), ") do not answer")
+                                        : Cat("another auspex command, process ", HolderOf(start),
+                                              ", is at work on this worker"));
     }
     poll(nullptr, 0, kStepMs);
   }
@@ -123,8 +127,10 @@ absl::Status TransientDaemons::Need(const std::vector<std::string>& names) {
     for (const std::string& name : missing) {
       if (!Answers(name)) {
         return absl::FailedPreconditionError(
-            Cat("auspex-", name, " does not answer on ", layout_.Socket(name, "owner"), ": ", std::strerror(errno),
-                " (start the services: systemctl start auspex.target; to talk to them you must be root or in group auspex)"));
+            Cat("auspex-", name, " does not answer on ", layout_.Socket(name, "owner"), ": ",
+                std::strerror(errno),
+                " (start the services: systemctl start auspex.target; to talk to them you must be "
+                "root or in group auspex)"));
       }
     }
     return absl::OkStatus();
@@ -163,10 +169,12 @@ absl::Status TransientDaemons::Start(const std::vector<std::string>& names) {
     Running& running = running_[i];
     const Child::Readiness readiness = running.child.WaitReady(kReadyMs);
     if (readiness == Child::Readiness::kReady) continue;
-    std::string cause = Cat("auspex-", running.name, " does not serve after ", kReadyMs / 1000, " s");
+    std::string cause =
+        Cat("auspex-", running.name, " does not serve after ", kReadyMs / 1000, " s");
     if (readiness == Child::Readiness::kExited) {
       const std::optional<int> status = running.child.WaitFor(1000);
-      cause = Cat("auspex-", running.name, " ", status ? DescribeEnd(*status) : "closed its ready pipe");
+      cause = Cat("auspex-", running.name, " ",
+                  status ? DescribeEnd(*status) : "closed its ready pipe");
     }
     const std::string why = Tail(running.log.get());
     const std::string message = why.empty() ? cause : Cat(cause, ": ", why);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// TransientDaemons: makes sure that the daemons which a verb needs are running, for as long as this object lives. Daemons that
-// run already (under `auspex daemon`, or as services) are used as they are; missing ones are started as children and stopped by
-// Stop or the destructor. In system mode nothing is started: the error says how to start the services. One thread.
+// TransientDaemons: makes sure that the daemons which a verb needs are running, for as long as this
+// object lives. Daemons that run already (under `auspex daemon`, or as services) are used as they
+// are; missing ones are started as children and stopped by Stop or the destructor. In system mode
+// nothing is started: the error says how to start the services. One thread.
 #ifndef AUSPEX_CLI_PROCESS_TRANSIENT_H_
 #define AUSPEX_CLI_PROCESS_TRANSIENT_H_
 
@@ -24,14 +25,16 @@ bool SocketAnswers(const std::string& path);
 
 class TransientDaemons {
  public:
-  // `show_logs`: the log lines of started daemons go to standard error; else they are shown only when a start fails.
+  // `show_logs`: the log lines of started daemons go to standard error; else they are shown only
+  // when a start fails.
   TransientDaemons(const Layout& layout, bool show_logs) : layout_(layout), show_logs_(show_logs) {}
   ~TransientDaemons() { Stop(); }
   TransientDaemons(const TransientDaemons&) = delete;
   TransientDaemons& operator=(const TransientDaemons&) = delete;
 
-  // Every daemon of `names` ("keyd", "stated", "netd", "runnerd") serves its owner socket afterwards. FAILED_PRECONDITION or
-  // UNAVAILABLE naming the daemon, with what it logged, when one does not. May be called again with more names.
+  // Every daemon of `names` ("keyd", "stated", "netd", "runnerd") serves its owner socket
+  // afterwards. FAILED_PRECONDITION or UNAVAILABLE naming the daemon, with what it logged, when one
+  // does not. May be called again with more names.
   absl::Status Need(const std::vector<std::string>& names);
   // Whether the daemon answers now, without starting anything.
   bool Answers(std::string_view name) const;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Checks of arguments for the parser: text from the command line becomes one of the validated kinds or a usage error.
+// Checks of arguments for the parser: text from the command line becomes one of the validated kinds
+// or a usage error.
 #ifndef AUSPEX_CLI_VERBS_ARGUMENTS_H_
 #define AUSPEX_CLI_VERBS_ARGUMENTS_H_
 
@@ -30,14 +31,16 @@ inline CLI::Validator IsTime() {
   return CLI::Validator(
       [](const std::string& untrusted_text) {
         if (ParseSince(untrusted_text)) return std::string();
-        return "'" + Printable(untrusted_text) + "' is no time: YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS[zone]";
+        return "'" + Printable(untrusted_text) +
+               "' is no time: YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS[zone]";
       },
       "TIME");
 }
 
 // Makes `verb` run `body` with its options.
 template <typename Options>
-void Runs(CLI::App* verb, Chosen& chosen, std::shared_ptr<Options> options, int (*body)(Session&, const Options&)) {
+void Runs(CLI::App* verb, Chosen& chosen, std::shared_ptr<Options> options,
+          int (*body)(Session&, const Options&)) {
   verb->callback([&chosen, options, body] {
     chosen.verb = [options, body](Session& session) { return body(session, *options); };
   });

@@ -36,17 +36,19 @@ int RunShow(Session& session, const AuditOptions& options) {
   }
   JsonArray records;
   bool any = false;
-  const absl::Status status = worker->ListJournal(options.from, options.limit, [&](const keyd_v1::JournalRecord& record) {
-    any = true;
-    if (output.json()) {
-      records.push_back(ToJson(record));
-      return;
-    }
-    std::string line = Cat(record.sequence(), "  ", ShowTime(record.time_unix_micros()), "  ", Clean(record.role()), "  ",
-                           Clean(record.intent()), "  ", Clean(record.subject()), "  ", Clean(record.outcome()));
-    if (!record.digest().empty()) line += Cat("  ", HexEncode(record.digest()).substr(0, 16));
-    output.Line(line);
-  });
+  const absl::Status status =
+      worker->ListJournal(options.from, options.limit, [&](const keyd_v1::JournalRecord& record) {
+        any = true;
+        if (output.json()) {
+          records.push_back(ToJson(record));
+          return;
+        }
+        std::string line = Cat(record.sequence(), "  ", ShowTime(record.time_unix_micros()), "  ",
+                               Clean(record.role()), "  ", Clean(record.intent()), "  ",
+                               Clean(record.subject()), "  ", Clean(record.outcome()));
+        if (!record.digest().empty()) line += Cat("  ", HexEncode(record.digest()).substr(0, 16));
+        output.Line(line);
+      });
   if (!status.ok()) {
     output.Error("audit", status);
     return kExitFailure;
@@ -66,7 +68,9 @@ void AddAuditVerbs(CLI::App& app, Chosen& chosen) {
   audit->require_subcommand(0, 1);
   auto options = std::make_shared<AuditOptions>();
   CLI::App* show = audit->add_subcommand("show", "Journal records in order");
-  show->add_option("--from", options->from, "First sequence number")->check(CLI::PositiveNumber)->capture_default_str();
+  show->add_option("--from", options->from, "First sequence number")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   show->add_option("--limit", options->limit, "At most N records; 0 is all")->capture_default_str();
   show->footer("Example: auspex audit show --from 100 --limit 20");
   Runs(show, chosen, options, RunShow);

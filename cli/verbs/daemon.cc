@@ -17,12 +17,16 @@ constexpr int kStartLockMs = 10'000;
 // Signals wait for the check of the enrolment.
 constexpr double kCheckSeconds = 2;
 
+// runnerd gives its units 5 s to end and then ends them itself, which must not be cut short.
+constexpr int kPatienceMs = 10'000;
+
 struct DaemonOptions {
   std::optional<uint64_t> max_ticks;
   bool verbose = false;
 };
 
-absl::StatusOr<std::vector<Supervisor::Program>> Programs(const Session& session, const DaemonOptions& options) {
+absl::StatusOr<std::vector<Supervisor::Program>> Programs(const Session& session,
+                                                          const DaemonOptions& options) {
   std::vector<Supervisor::Program> programs;
   for (const char* name : {"keyd", "stated", "runnerd", "netd"}) {
     absl::StatusOr<std::string> path = FindProgram(Cat("auspex-", name));
@@ -48,13 +52,17 @@ int RunDaemon(Session& session, const DaemonOptions& options) {
   }
   const absl::StatusOr<UniqueFd> alone = TakeLock(*folder + "/supervisor.lock", kSupervisorLockMs);
   if (!alone.ok()) {
-    output.Error("daemon", Cat("a daemon of this worker runs already: ", std::string(alone.status().message())),
-                 "use that one, or choose another worker with --home");
+    output.Error(
+        "daemon",
+        Cat("a daemon of this worker runs already: ", std::string(alone.status().message())),
+        "use that one, or choose another worker with --home");
     return kExitRefused;
   }
   const absl::StatusOr<UniqueFd> start = TakeLock(*folder + "/start.lock", kStartLockMs);
   if (!start.ok()) {
-    output.Error("daemon", Cat("another auspex command is at work on this worker: ", std::string(start.status().message())),
+    output.Error("daemon",
+                 Cat("another auspex command is at work on this worker: ",
+                     std::string(start.status().message())),
                  "wait until it has ended");
     return kExitRefused;
   }
@@ -65,6 +73,7 @@ int RunDaemon(Session& session, const DaemonOptions& options) {
   }
   Supervisor::Options supervise;
   supervise.programs = *std::move(programs);
+  supervise.patience_ms = kPatienceMs;
   supervise.check_after = {"keyd", "stated"};
   supervise.check = [&session] {
     Clients clients(session.layout, kCheckSeconds);
@@ -81,7 +90,8 @@ int RunDaemon(Session& session, const DaemonOptions& options) {
     }
     output.Note(Cat(output.program(), ": daemon: ", text));
   };
-  output.Line(Cat("worker starting; owner sockets in ", Clean(session.layout.RunDir("stated")), " and beside it"));
+  output.Line(Cat("worker starting; owner sockets in ", Clean(session.layout.RunDir("stated")),
+                  " and beside it"));
   std::fflush(stdout);
   return Supervisor(std::move(supervise)).Run();
 }
@@ -90,11 +100,13 @@ int RunDaemon(Session& session, const DaemonOptions& options) {
 
 void AddDaemonVerb(CLI::App& app, Chosen& chosen) {
   auto options = std::make_shared<DaemonOptions>();
-  CLI::App* daemon = app.add_subcommand("daemon", "Run the worker in the foreground: keyd, stated, runnerd and netd");
+  CLI::App* daemon = app.add_subcommand(
+      "daemon", "Run the worker in the foreground: keyd, stated, runnerd and netd");
   daemon->add_option("--max-ticks", options->max_ticks, "End after N rounds of heartbeat and poll")
       ->check(CLI::Range(uint64_t{1}, uint64_t{1'000'000'000}));
   // The existing worker's switch and variable of the same meaning as the global option.
-  daemon->add_flag("--verbose", options->verbose, "Show more log lines")->envname("AUSPEXAI_WORKER_VERBOSE");
+  daemon->add_flag("--verbose", options->verbose, "Show more log lines")
+      ->envname("AUSPEXAI_WORKER_VERBOSE");
   daemon->footer(
       "Crashed daemons are started again. SIGTERM or Ctrl-C stops everything in order.\n"
       "Exit code 2: refused to start (not enrolled, wrong key, configuration, another daemon).\n\n"

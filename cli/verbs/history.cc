@@ -37,11 +37,13 @@ std::string OneLine(const stated_v1::AuditRow& row) {
 }
 
 // Shared by the three verbs: asks and shows; `details` is peek's form.
-int Show(Session& session, const char* verb, const stated_v1::ListAuditRequest& request, bool details) {
+int Show(Session& session, const char* verb, const stated_v1::ListAuditRequest& request,
+         bool details) {
   const Output& output = session.output;
   Worker worker(session);
   absl::Status need = worker.Need({"stated"});
-  const absl::StatusOr<stated_v1::ListAuditResponse> response = need.ok() ? worker->ListAudit(request) : need;
+  const absl::StatusOr<stated_v1::ListAuditResponse> response =
+      need.ok() ? worker->ListAudit(request) : need;
   if (!response.ok()) {
     output.Error(verb, response.status());
     return kExitFailure;
@@ -100,22 +102,29 @@ void AddHistoryVerbs(CLI::App& app, Chosen& chosen) {
   auto queue_options = std::make_shared<HistoryOptions>();
   queue_options->limit = 20;
   CLI::App* queue = app.add_subcommand("queue", "The latest audit rows, newest first");
-  queue->add_option("--limit", queue_options->limit, "At most N rows")->check(CLI::Range(1u, kMostRows))->capture_default_str();
+  queue->add_option("--limit", queue_options->limit, "At most N rows")
+      ->check(CLI::Range(1u, kMostRows))
+      ->capture_default_str();
   queue->footer("Example: auspex queue --limit 5");
   Runs(queue, chosen, queue_options, RunQueue);
 
   auto peek_options = std::make_shared<HistoryOptions>();
   CLI::App* peek = app.add_subcommand("peek", "Every audit row of one unit");
-  peek->add_option("unit", peek_options->unit, "The unit")->required()->check(IsA<UnitId>("UNIT_ID"));
+  peek->add_option("unit", peek_options->unit, "The unit")
+      ->required()
+      ->check(IsA<UnitId>("UNIT_ID"));
   peek->footer("Example: auspex peek unit-17");
   Runs(peek, chosen, peek_options, RunPeek);
 
   auto log_options = std::make_shared<HistoryOptions>();
   CLI::App* log = app.add_subcommand("log", "Audit rows that fit, newest first");
-  log->add_option("--since", log_options->since, "Not before this time (UTC unless it has a zone)")->check(IsTime());
+  log->add_option("--since", log_options->since, "Not before this time (UTC unless it has a zone)")
+      ->check(IsTime());
   log->add_option("--unit", log_options->unit, "Of this unit")->check(IsA<UnitId>("UNIT_ID"));
   log->add_option("--action", log_options->action, "Of this action, for example accepted");
-  log->add_option("--limit", log_options->limit, "At most N rows")->check(CLI::Range(1u, kMostRows))->capture_default_str();
+  log->add_option("--limit", log_options->limit, "At most N rows")
+      ->check(CLI::Range(1u, kMostRows))
+      ->capture_default_str();
   log->footer("Example: auspex log --since 2026-01-31T08:00:00+02:00 --action refused_manual");
   Runs(log, chosen, log_options, RunLog);
 }

@@ -44,8 +44,9 @@ int RunBootstrap(Session& session) {
 void ShowPrompt(const Session& session, const netd_v1::LoginEvent::Prompt& prompt) {
   // With --json the document is the result; the person reads standard error.
   const std::string text =
-      Cat("Open   ", Clean(prompt.verification_uri()), "\nEnter  ", Clean(prompt.user_code()), "\nwithin ",
-          prompt.expires_in_seconds() / 60, " minutes. Waiting", session.output.terminal().ellipsis());
+      Cat("Open   ", Clean(prompt.verification_uri()), "\nEnter  ", Clean(prompt.user_code()),
+          "\nwithin ", prompt.expires_in_seconds() / 60, " minutes. Waiting",
+          session.output.terminal().ellipsis());
   if (session.output.json()) {
     session.output.Note(text);
   } else {
@@ -95,7 +96,8 @@ int RunLogin(Session& session) {
   }
   if (status.ok() && !finished) status = absl::InternalError("netd.Login ended without a result");
   if (!status.ok()) {
-    output.Error("login", status, Cat("nothing was changed; run '", output.program(), " login' again"));
+    output.Error("login", status,
+                 Cat("nothing was changed; run '", output.program(), " login' again"));
     return kExitFailure;
   }
   if (output.json()) {
@@ -106,8 +108,9 @@ int RunLogin(Session& session) {
                            {"is_new_account", done.is_new_account()}});
     return kExitOk;
   }
-  output.Fields({{"tier", Cat("T", done.old_tier(), " -> T", done.new_tier())},
-                 {"account", Cat(Clean(done.account_id()), done.is_new_account() ? " (new)" : "")}});
+  output.Fields(
+      {{"tier", Cat("T", done.old_tier(), " -> T", done.new_tier())},
+       {"account", Cat(Clean(done.account_id()), done.is_new_account() ? " (new)" : "")}});
   return kExitOk;
 }
 
@@ -142,27 +145,32 @@ int RunKeyShow(Session& session) {
                            {"refusals", key->refusals()}});
     return kExitOk;
   }
-  output.Fields({{"pubkey", identity.has_key() ? Clean(identity.public_key_hex()) : std::string("none")},
-                 {"pinned to", Clean(identity.worker_id().empty()
-                                         ? std::string()
-                                         : Cat(identity.worker_id(), " at ", identity.base_url()))},
-                 {"keystore", Clean(Cat(key->keystore(), ", sealed by ", key->seal()))},
-                 {"not in force", missing},
-                 {"journal", Clean(key->journal_path())},
-                 {"records", Cat(key->journal_records())},
-                 {"head", HexEncode(key->journal_head())},
-                 {"signatures", Cat(key->signatures(), " since keyd started, ", key->refusals(), " refused")}});
+  output.Fields(
+      {{"pubkey", identity.has_key() ? Clean(identity.public_key_hex()) : std::string("none")},
+       {"pinned to", Clean(identity.worker_id().empty()
+                               ? std::string()
+                               : Cat(identity.worker_id(), " at ", identity.base_url()))},
+       {"keystore", Clean(Cat(key->keystore(), ", sealed by ", key->seal()))},
+       {"not in force", missing},
+       {"journal", Clean(key->journal_path())},
+       {"records", Cat(key->journal_records())},
+       {"head", HexEncode(key->journal_head())},
+       {"signatures",
+        Cat(key->signatures(), " since keyd started, ", key->refusals(), " refused")}});
   return kExitOk;
 }
 
 }  // namespace
 
 void AddIdentityVerbs(CLI::App& app, Chosen& chosen) {
-  CLI::App* bootstrap = app.add_subcommand("bootstrap", "Make a key if there is none and enrol with the coordinator");
-  bootstrap->footer("Repeating it is harmless. The key never leaves this machine.\n\nExample: auspex bootstrap");
+  CLI::App* bootstrap =
+      app.add_subcommand("bootstrap", "Make a key if there is none and enrol with the coordinator");
+  bootstrap->footer(
+      "Repeating it is harmless. The key never leaves this machine.\n\nExample: auspex bootstrap");
   Runs(bootstrap, chosen, RunBootstrap);
 
-  CLI::App* login = app.add_subcommand("login", "Bind this worker to your GitHub account (tier T1)");
+  CLI::App* login =
+      app.add_subcommand("login", "Bind this worker to your GitHub account (tier T1)");
   login->footer("Example: auspex login");
   Runs(login, chosen, RunLogin);
 
@@ -170,7 +178,8 @@ void AddIdentityVerbs(CLI::App& app, Chosen& chosen) {
 
   CLI::App* key = app.add_subcommand("key", "The worker's key");
   key->require_subcommand(0, 1);
-  CLI::App* show = key->add_subcommand("show", "Public key, how it is kept, and the signing journal's head");
+  CLI::App* show =
+      key->add_subcommand("show", "Public key, how it is kept, and the signing journal's head");
   show->footer("Example: auspex key show --json");
   Runs(show, chosen, RunKeyShow);
 }

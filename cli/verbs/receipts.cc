@@ -50,14 +50,16 @@ int RunList(Session& session, const ReceiptOptions& options) {
   if (!options.since.empty()) request.set_since_unix_micros(*ParseSince(options.since));
   Worker worker(session);
   absl::Status need = worker.Need({"stated"});
-  const absl::StatusOr<stated_v1::ListResultsResponse> response = need.ok() ? worker->ListResults(request) : need;
+  const absl::StatusOr<stated_v1::ListResultsResponse> response =
+      need.ok() ? worker->ListResults(request) : need;
   if (!response.ok()) {
     output.Error("receipts", response.status());
     return kExitFailure;
   }
   if (output.json()) {
     JsonArray results;
-    for (const stated_v1::Result& result : response->results()) results.push_back(ToJson(result, false));
+    for (const stated_v1::Result& result : response->results())
+      results.push_back(ToJson(result, false));
     output.Json(JsonObject{{"results", std::move(results)}});
     return kExitOk;
   }
@@ -67,8 +69,9 @@ int RunList(Session& session, const ReceiptOptions& options) {
   }
   std::vector<std::vector<std::string>> rows;
   for (const stated_v1::Result& result : response->results()) {
-    rows.push_back({Clean(result.submitted_at()), Clean(result.unit_id()), Clean(result.result_id()),
-                    Cat(result.exit_code()), Clean(result.receipt_status())});
+    rows.push_back({Clean(result.submitted_at()), Clean(result.unit_id()),
+                    Clean(result.result_id()), Cat(result.exit_code()),
+                    Clean(result.receipt_status())});
   }
   output.Table({"SUBMITTED", "UNIT", "RESULT", "EXIT", "RECEIPT"}, rows);
   return kExitOk;
@@ -78,10 +81,12 @@ int RunShow(Session& session, const ReceiptOptions& options) {
   const Output& output = session.output;
   Worker worker(session);
   absl::Status need = worker.Need({"stated"});
-  const absl::StatusOr<stated_v1::Result> result = need.ok() ? worker->GetResult(options.identifier) : need;
+  const absl::StatusOr<stated_v1::Result> result =
+      need.ok() ? worker->GetResult(options.identifier) : need;
   if (!result.ok()) {
     output.Error("receipts", result.status(),
-                 absl::IsNotFound(result.status()) ? Cat(output.program(), " receipts list") : std::string());
+                 absl::IsNotFound(result.status()) ? Cat(output.program(), " receipts list")
+                                                   : std::string());
     return kExitFailure;
   }
   if (output.json()) {
@@ -89,24 +94,26 @@ int RunShow(Session& session, const ReceiptOptions& options) {
     return kExitOk;
   }
   const bool has_receipt = !result->canonical_blob().empty();
-  output.Fields({{"unit_id", Clean(result->unit_id())},
-                 {"result_id", Clean(result->result_id())},
-                 {"assignment_id", Clean(result->assignment_id())},
-                 {"submitted_at", Clean(result->submitted_at())},
-                 {"completed_at", Clean(result->completed_at())},
-                 {"exit_code", Cat(result->exit_code())},
-                 {"result_sha256", Clean(result->result_sha256())},
-                 {"receipt_status", Clean(result->receipt_status())},
-                 {"receipt_note", Clean(result->receipt_note())},
-                 {"canonical", has_receipt ? Cat(Clean(result->canonical_format()), ", ", result->canonical_blob().size(),
-                                                 " octets, fetched ", Clean(result->canonical_fetched_at()))
-                                           : std::string()},
-                 {"signed_by", Clean(result->receipt_signer())},
-                 {"agreeing_workers", has_receipt ? Cat(result->agreeing_workers()) : std::string()},
-                 {"unit_status", Clean(result->unit_status_after())},
-                 {"completions", result->replication_target() > 0
-                                     ? Cat(result->completions_so_far(), "/", result->replication_target())
-                                     : std::string()}});
+  output.Fields(
+      {{"unit_id", Clean(result->unit_id())},
+       {"result_id", Clean(result->result_id())},
+       {"assignment_id", Clean(result->assignment_id())},
+       {"submitted_at", Clean(result->submitted_at())},
+       {"completed_at", Clean(result->completed_at())},
+       {"exit_code", Cat(result->exit_code())},
+       {"result_sha256", Clean(result->result_sha256())},
+       {"receipt_status", Clean(result->receipt_status())},
+       {"receipt_note", Clean(result->receipt_note())},
+       {"canonical",
+        has_receipt ? Cat(Clean(result->canonical_format()), ", ", result->canonical_blob().size(),
+                          " octets, fetched ", Clean(result->canonical_fetched_at()))
+                    : std::string()},
+       {"signed_by", Clean(result->receipt_signer())},
+       {"agreeing_workers", has_receipt ? Cat(result->agreeing_workers()) : std::string()},
+       {"unit_status", Clean(result->unit_status_after())},
+       {"completions", result->replication_target() > 0
+                           ? Cat(result->completions_so_far(), "/", result->replication_target())
+                           : std::string()}});
   const absl::StatusOr<JsonValue> payload = ReadJson(result->canonical_payload());
   if (payload.ok()) output.Line(Cat("payload:\n", IndentedJson(*payload)));
   return kExitOk;
@@ -120,16 +127,23 @@ void AddReceiptVerbs(CLI::App& app, Chosen& chosen) {
 
   auto list_options = std::make_shared<ReceiptOptions>();
   CLI::App* list = receipts->add_subcommand("list", "Submitted results, newest first");
-  list->add_option("--since", list_options->since, "Not before this time (UTC unless it has a zone)")->check(IsTime());
-  list->add_option("--tenant", list_options->tenant, "Of this tenant")->check(IsA<TenantId>("TENANT_ID"));
-  list->add_option("--limit", list_options->limit, "At most N results")->check(CLI::Range(1u, 100'000u))->capture_default_str();
+  list->add_option("--since", list_options->since,
+                   "Not before this time (UTC unless it has a zone)")
+      ->check(IsTime());
+  list->add_option("--tenant", list_options->tenant, "Of this tenant")
+      ->check(IsA<TenantId>("TENANT_ID"));
+  list->add_option("--limit", list_options->limit, "At most N results")
+      ->check(CLI::Range(1u, 100'000u))
+      ->capture_default_str();
   list->footer("Example: auspex receipts list --since 2026-01-31");
   Runs(list, chosen, list_options, RunList);
 
   auto show_options = std::make_shared<ReceiptOptions>();
   CLI::App* show = receipts->add_subcommand("show", "One result with its receipt and payload");
-  show->add_option("identifier", show_options->identifier, "A result id, or a unit id for its latest result")
-      ->required()->check(IsA<ResultId>("ID"));
+  show->add_option("identifier", show_options->identifier,
+                   "A result id, or a unit id for its latest result")
+      ->required()
+      ->check(IsA<ResultId>("ID"));
   show->footer("Example: auspex receipts show unit-17");
   Runs(show, chosen, show_options, RunShow);
 }

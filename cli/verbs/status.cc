@@ -45,8 +45,10 @@ JsonObject ToJson(const Session& session, const stated_v1::Status& status, bool 
   object["idle_code"] = status.idle_code();
   object["netd_connected"] = status.netd_connected();
   object["slots"] = status.slots();
-  object["units"] = JsonObject{{"waiting", status.units_accepted()}, {"running", status.units_running()}};
-  object["outbox"] = JsonObject{{"results", status.outbox_results()}, {"refusals", status.outbox_refusals()}};
+  object["units"] =
+      JsonObject{{"waiting", status.units_accepted()}, {"running", status.units_running()}};
+  object["outbox"] =
+      JsonObject{{"results", status.outbox_results()}, {"refusals", status.outbox_refusals()}};
   object["results"] = JsonObject{{"submitted", status.results_submitted()},
                                  {"terminal", status.results_terminal()},
                                  {"experiments", status.experiments()}};
@@ -56,24 +58,28 @@ JsonObject ToJson(const Session& session, const stated_v1::Status& status, bool 
                                   {"bad", status.receipts_bad()}};
   object["refusals"] = status.refusals();
   object["self_paused"] = status.self_paused();
-  object["hold"] = status.hold_kind().empty() ? JsonValue()
-                                              : JsonValue(JsonObject{{"kind", status.hold_kind()},
-                                                                     {"reason", status.hold_reason()},
-                                                                     {"at", status.hold_at()}});
+  object["hold"] = status.hold_kind().empty()
+                       ? JsonValue()
+                       : JsonValue(JsonObject{{"kind", status.hold_kind()},
+                                              {"reason", status.hold_reason()},
+                                              {"at", status.hold_at()}});
   object["thermal"] = status.thermal_state().empty()
                           ? JsonValue()
-                          : JsonValue(JsonObject{{"state", status.thermal_state()}, {"temp_c", status.thermal_temp_c()}});
-  object["update"] = status.has_latest_release()
-                         ? JsonValue(JsonObject{{"version", status.latest_release().version()},
-                                                {"headline", status.latest_release().headline()},
-                                                {"release_url", status.latest_release().release_url()}})
-                         : JsonValue();
+                          : JsonValue(JsonObject{{"state", status.thermal_state()},
+                                                 {"temp_c", status.thermal_temp_c()}});
+  object["update"] =
+      status.has_latest_release()
+          ? JsonValue(JsonObject{{"version", status.latest_release().version()},
+                                 {"headline", status.latest_release().headline()},
+                                 {"release_url", status.latest_release().release_url()}})
+          : JsonValue();
   return object;
 }
 
 std::string HoldLine(const stated_v1::Status& status) {
   if (status.hold_kind().empty()) return "";
-  std::string line = status.hold_kind() == "quarantine" ? "QUARANTINED by the operator" : "PAUSED by the operator";
+  std::string line =
+      status.hold_kind() == "quarantine" ? "QUARANTINED by the operator" : "PAUSED by the operator";
   if (!status.hold_at().empty()) line += Cat(" since ", Clean(status.hold_at()));
   if (!status.hold_reason().empty()) line += Cat(": ", Clean(status.hold_reason()));
   return line;
@@ -110,22 +116,30 @@ void Show(const Session& session, const stated_v1::Status& status, bool running)
        {"beat-error", Clean(status.last_heartbeat_error())},
        {"poll-error", Clean(status.last_poll_error())},
        {"idle", Clean(status.idle_code())},
-       {"units", Cat(status.units_running(), " running, ", status.units_accepted(), " waiting, ", status.slots(), " slots")},
-       {"outbox", Cat(status.outbox_results(), " results, ", status.outbox_refusals(), " refusals to send")},
-       {"progress", Cat(status.results_submitted(), " units in ", status.experiments(), " experiments",
-                        status.results_terminal() > 0 ? Cat("; ", status.results_terminal(), " given up") : std::string())},
-       {"receipts", Cat(status.receipts_canonical(), " verified, ", status.receipts_placeholder(), " waiting, ",
-                        status.receipts_none(), " none, ", status.receipts_bad(), " bad")},
+       {"units", Cat(status.units_running(), " running, ", status.units_accepted(), " waiting, ",
+                     status.slots(), " slots")},
+       {"outbox",
+        Cat(status.outbox_results(), " results, ", status.outbox_refusals(), " refusals to send")},
+       {"progress",
+        Cat(status.results_submitted(), " units in ", status.experiments(), " experiments",
+            status.results_terminal() > 0 ? Cat("; ", status.results_terminal(), " given up")
+                                          : std::string())},
+       {"receipts",
+        Cat(status.receipts_canonical(), " verified, ", status.receipts_placeholder(), " waiting, ",
+            status.receipts_none(), " none, ", status.receipts_bad(), " bad")},
        {"refused", Cat(status.refusals(), " units")},
-       {"thermal", status.thermal_state().empty()
-                       ? std::string()
-                       : Cat(OneDecimal(status.thermal_temp_c()), " C, ", Clean(status.thermal_state()))},
-       {"self-pause", status.self_paused() ? Cat("on (", output.program(), " unpause ends it)") : std::string()},
+       {"thermal", status.thermal_state().empty() ? std::string()
+                                                  : Cat(OneDecimal(status.thermal_temp_c()), " C, ",
+                                                        Clean(status.thermal_state()))},
+       {"self-pause",
+        status.self_paused() ? Cat("on (", output.program(), " unpause ends it)") : std::string()},
        {"hold", HoldLine(status)}});
   if (status.has_latest_release()) {
     const auto& release = status.latest_release();
-    fields.push_back({"update", Cat(Clean(release.version()), release.headline().empty() ? "" : ": ", Clean(release.headline()),
-                                    release.release_url().empty() ? "" : " ", Clean(release.release_url()))});
+    fields.push_back(
+        {"update", Cat(Clean(release.version()), release.headline().empty() ? "" : ": ",
+                       Clean(release.headline()), release.release_url().empty() ? "" : " ",
+                       Clean(release.release_url()))});
   }
   output.Fields(fields);
 }
@@ -152,7 +166,8 @@ int RunStatus(Session& session) {
 void AddStatusVerb(CLI::App& app, Chosen& chosen) {
   CLI::App* status = app.add_subcommand("status", "What the worker does, in one word, and why");
   status->footer(
-      "The word is one of not_enrolled, quarantined, paused_by_operator, self_paused, overheating,\n"
+      "The word is one of not_enrolled, quarantined, paused_by_operator, self_paused, "
+      "overheating,\n"
       "offline, running, no_runner, idle.\n\nExample: auspex status --json");
   Runs(status, chosen, RunStatus);
 }

@@ -13,10 +13,12 @@ struct TenantOptions {
 
 using Change = absl::StatusOr<bool> (Clients::*)(const std::string&);
 
-int Apply(Session& session, const TenantOptions& options, Change change, const char* done, const char* was) {
+int Apply(Session& session, const TenantOptions& options, Change change, const char* done,
+          const char* was) {
   Worker worker(session);
   absl::Status need = worker.Need({"stated"});
-  const absl::StatusOr<bool> changed = need.ok() ? (worker.clients().*change)(options.tenant) : need;
+  const absl::StatusOr<bool> changed =
+      need.ok() ? (worker.clients().*change)(options.tenant) : need;
   if (!changed.ok()) {
     session.output.Error("tenant", changed.status());
     return kExitFailure;
@@ -42,7 +44,8 @@ int RunForget(Session& session, const TenantOptions& options) {
 int RunList(Session& session) {
   Worker worker(session);
   absl::Status need = worker.Need({"stated"});
-  const absl::StatusOr<stated_v1::ListTenantsResponse> lists = need.ok() ? worker->ListTenants() : need;
+  const absl::StatusOr<stated_v1::ListTenantsResponse> lists =
+      need.ok() ? worker->ListTenants() : need;
   if (!lists.ok()) {
     session.output.Error("tenant", lists.status());
     return kExitFailure;
@@ -54,7 +57,8 @@ int RunList(Session& session) {
     return kExitOk;
   }
   session.output.Line("allowed:");
-  if (lists->allowed().empty()) session.output.Line("  (none: every tenant that is not denied may send work)");
+  if (lists->allowed().empty())
+    session.output.Line("  (none: every tenant that is not denied may send work)");
   for (const std::string& id : lists->allowed()) session.output.Line(Cat("  ", Clean(id)));
   session.output.Line("denied:");
   if (lists->denied().empty()) session.output.Line("  (none)");
@@ -77,7 +81,9 @@ void AddTenantVerbs(CLI::App& app, Chosen& chosen) {
                              Entry{"forget", "Take a tenant off both lists", RunForget}}) {
     auto options = std::make_shared<TenantOptions>();
     CLI::App* verb = tenant->add_subcommand(entry.name, entry.help);
-    verb->add_option("tenant", options->tenant, "The tenant")->required()->check(IsA<TenantId>("TENANT_ID"));
+    verb->add_option("tenant", options->tenant, "The tenant")
+        ->required()
+        ->check(IsA<TenantId>("TENANT_ID"));
     verb->footer(Cat("Example: auspex tenant ", entry.name, " some-lab"));
     Runs(verb, chosen, options, entry.body);
   }

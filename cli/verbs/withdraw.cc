@@ -23,13 +23,15 @@ struct WithdrawOptions {
 
 // Asks for the word on the terminal. Blanks around it and letter case do not matter.
 bool Confirmed(const Session& session, const std::string& worker_id) {
-  session.output.Note(Cat(
-      "This will, for worker ", Clean(worker_id.empty() ? "(not enrolled)" : worker_id), ":\n",
-      "  1. retire it at the coordinator: its key can never enrol again\n",
-      "  2. delete what is known here of its work: identity, units, results, receipts, audit rows\n",
-      "  3. delete its key\n",
-      "Receipts that were issued stay in the public log, but nobody can show any more that they are yours.\n",
-      "Type the word ", kWord, " to go on:"));
+  session.output.Note(Cat("This will, for worker ",
+                          Clean(worker_id.empty() ? "(not enrolled)" : worker_id), ":\n",
+                          "  1. retire it at the coordinator: its key can never enrol again\n",
+                          "  2. delete what is known here of its work: identity, units, results, "
+                          "receipts, audit rows\n",
+                          "  3. delete its key\n",
+                          "Receipts that were issued stay in the public log, but nobody can show "
+                          "any more that they are yours.\n",
+                          "Type the word ", kWord, " to go on:"));
   std::string answer;
   if (!std::getline(std::cin, answer)) return false;
   std::erase_if(answer, [](unsigned char c) { return std::isspace(c) != 0; });
@@ -38,17 +40,20 @@ bool Confirmed(const Session& session, const std::string& worker_id) {
   return answer == kWord;
 }
 
-// Retires at the coordinator. Whatever comes of it, the local purge goes on: the answer is for the report.
+// Retires at the coordinator. Whatever comes of it, the local purge goes on: the answer is for the
+// report.
 std::string RetireThere(Worker& worker, const Output& output) {
   absl::Status status = worker.Need({"stated", "keyd", "netd"});
   if (status.ok()) status = worker->OpenGrant(keyd_v1::OWNER_ACT_RETIRE, kGrantSeconds);
   absl::StatusOr<netd_v1::RetireResponse> response = status.ok() ? worker->Retire() : status;
   if (!response.ok()) {
-    output.Warning("withdraw", Cat("the coordinator could not be told: ", std::string(response.status().message())));
+    output.Warning("withdraw", Cat("the coordinator could not be told: ",
+                                   std::string(response.status().message())));
     return "failed";
   }
   if (response->outcome() == "failed") {
-    output.Warning("withdraw", Cat("the coordinator did not retire the worker: ", response->detail()));
+    output.Warning("withdraw",
+                   Cat("the coordinator did not retire the worker: ", response->detail()));
   }
   return response->outcome();
 }
@@ -66,7 +71,8 @@ int RunWithdraw(Session& session, const WithdrawOptions& options) {
     return kExitFailure;
   }
   const bool enrolled = before->identity().enrolled();
-  // The key may be lost or unreadable; then there is simply nothing to sign with and nothing to destroy.
+  // The key may be lost or unreadable; then there is simply nothing to sign with and nothing to
+  // destroy.
   const absl::Status keyd = worker.Need({"stated", "keyd"});
   const absl::StatusOr<keyd_v1::KeyStatus> key = keyd.ok() ? worker->KeyStatus() : keyd;
   const bool has_key = key.ok() && key->identity().has_key();
@@ -88,7 +94,8 @@ int RunWithdraw(Session& session, const WithdrawOptions& options) {
     coordinator = RetireThere(worker, output);
   } else if (enrolled) {
     output.Warning("withdraw", Cat("there is no usable key",
-                                   key.ok() ? std::string() : Cat(" (", std::string(key.status().message()), ")"),
+                                   key.ok() ? std::string()
+                                            : Cat(" (", std::string(key.status().message()), ")"),
                                    ": the coordinator cannot be told"));
     coordinator = "no_key";
   }
@@ -97,18 +104,21 @@ int RunWithdraw(Session& session, const WithdrawOptions& options) {
     output.Error("withdraw", forgotten.status(), "the key was kept; run it again");
     return kExitFailure;
   }
-  absl::StatusOr<bool> destroyed = key.ok() ? worker->DestroyKey() : absl::StatusOr<bool>(key.status());
+  absl::StatusOr<bool> destroyed =
+      key.ok() ? worker->DestroyKey() : absl::StatusOr<bool>(key.status());
   if (!destroyed.ok()) {
-    output.Warning("withdraw", Cat("the key's file may be left in ", session.layout.StateDir("keyd"), ": ",
-                                   std::string(destroyed.status().message())));
+    output.Warning("withdraw",
+                   Cat("the key's file may be left in ", session.layout.StateDir("keyd"), ": ",
+                       std::string(destroyed.status().message())));
   }
   if (output.json()) {
-    output.Json(JsonObject{{"withdrawn", true},
-                           {"coordinator", coordinator},
-                           {"key_destroyed", destroyed.ok()},
-                           {"left", JsonObject{{"configuration", session.layout.owner_config_file()},
-                                               {"data", session.layout.data_dir()},
-                                               {"journal", session.layout.StateDir("keyd")}}}});
+    output.Json(
+        JsonObject{{"withdrawn", true},
+                   {"coordinator", coordinator},
+                   {"key_destroyed", destroyed.ok()},
+                   {"left", JsonObject{{"configuration", session.layout.owner_config_file()},
+                                       {"data", session.layout.data_dir()},
+                                       {"journal", session.layout.StateDir("keyd")}}}});
     return kExitOk;
   }
   output.Line("withdrawn");
@@ -126,9 +136,11 @@ int RunWithdraw(Session& session, const WithdrawOptions& options) {
 
 void AddWithdrawVerb(CLI::App& app, Chosen& chosen) {
   auto options = std::make_shared<WithdrawOptions>();
-  CLI::App* withdraw = app.add_subcommand("withdraw", "Retire this worker, delete its records and its key");
+  CLI::App* withdraw =
+      app.add_subcommand("withdraw", "Retire this worker, delete its records and its key");
   withdraw->add_flag("-y,--yes", options->yes, "Do not ask");
-  withdraw->footer("Works without a key and with the daemons running.\n\nExample: auspex withdraw --yes");
+  withdraw->footer(
+      "Works without a key and with the daemons running.\n\nExample: auspex withdraw --yes");
   Runs(withdraw, chosen, options, RunWithdraw);
 }
 

@@ -23,12 +23,14 @@ int Failed(const Session& session, const char* verb, const absl::Status& status)
 int RunAccept(Session& session, const UnitOptions& options) {
   Worker worker(session);
   absl::Status need = worker.Need({"stated"});
-  const absl::StatusOr<bool> changed = need.ok() ? worker->AcceptExperiment(options.experiment) : need;
+  const absl::StatusOr<bool> changed =
+      need.ok() ? worker->AcceptExperiment(options.experiment) : need;
   if (!changed.ok()) return Failed(session, "accept", changed.status());
   if (session.output.json()) {
     session.output.Json(JsonObject{{"experiment_id", options.experiment}, {"changed", *changed}});
   } else {
-    session.output.Line(Cat("experiment ", options.experiment, *changed ? ": sensitive work is accepted" : ": was accepted already"));
+    session.output.Line(Cat("experiment ", options.experiment,
+                            *changed ? ": sensitive work is accepted" : ": was accepted already"));
   }
   return kExitOk;
 }
@@ -36,7 +38,8 @@ int RunAccept(Session& session, const UnitOptions& options) {
 int RunRefuse(Session& session, const UnitOptions& options) {
   Worker worker(session);
   absl::Status need = worker.Need({"stated"});
-  const absl::StatusOr<uint32_t> ended = need.ok() ? worker->RefuseUnit(options.unit, options.reason) : need;
+  const absl::StatusOr<uint32_t> ended =
+      need.ok() ? worker->RefuseUnit(options.unit, options.reason) : need;
   if (!ended.ok()) return Failed(session, "refuse", ended.status());
   if (session.output.json()) {
     session.output.Json(JsonObject{{"unit_id", options.unit}, {"units_ended", *ended}});
@@ -51,11 +54,13 @@ int RunRefuse(Session& session, const UnitOptions& options) {
 
 int RunAbort(Session& session, const UnitOptions& options) {
   Worker worker(session);
-  if (absl::Status need = worker.Need({"stated"}); !need.ok()) return Failed(session, "abort", need);
+  if (absl::Status need = worker.Need({"stated"}); !need.ok())
+    return Failed(session, "abort", need);
   // Without runnerd no unit runs: it ends all of them when it stops.
   std::string outcome = "abort_not_running", reason = "runnerd does not run";
   if (worker.daemons().Answers("runnerd")) {
-    const absl::StatusOr<runnerd_v1::AbortResponse> response = worker->Abort(options.unit, options.grace_seconds);
+    const absl::StatusOr<runnerd_v1::AbortResponse> response =
+        worker->Abort(options.unit, options.grace_seconds);
     if (response.ok()) {
       outcome = response->outcome();
       reason = "ended by the owner";
@@ -65,10 +70,12 @@ int RunAbort(Session& session, const UnitOptions& options) {
       session.output.Warning("abort", reason);
     }
   }
-  const absl::StatusOr<bool> recorded = worker->RecordAbort(options.unit, outcome, reason.substr(0, kLongestReason));
+  const absl::StatusOr<bool> recorded =
+      worker->RecordAbort(options.unit, outcome, reason.substr(0, kLongestReason));
   if (!recorded.ok()) return Failed(session, "abort", recorded.status());
   if (session.output.json()) {
-    session.output.Json(JsonObject{{"unit_id", options.unit}, {"outcome", outcome}, {"reason", reason}});
+    session.output.Json(
+        JsonObject{{"unit_id", options.unit}, {"outcome", outcome}, {"reason", reason}});
   } else {
     session.output.Line(Cat("unit ", options.unit, ": ", Clean(outcome), " (", Clean(reason), ")"));
   }
@@ -82,7 +89,8 @@ int SetPause(Session& session, bool paused) {
   const absl::StatusOr<stated_v1::Status> status = need.ok() ? worker->WorkerStatus() : need;
   if (!status.ok()) return Failed(session, verb, status.status());
   if (!status->identity().enrolled()) {
-    session.output.Error(verb, "this worker is not enrolled", Cat(session.output.program(), " bootstrap"));
+    session.output.Error(verb, "this worker is not enrolled",
+                         Cat(session.output.program(), " bootstrap"));
     return kExitFailure;
   }
   const absl::StatusOr<bool> changed = worker->SetSelfPause(paused);
@@ -90,7 +98,8 @@ int SetPause(Session& session, bool paused) {
   if (session.output.json()) {
     session.output.Json(JsonObject{{"self_paused", paused}, {"changed", *changed}});
   } else {
-    session.output.Line(paused ? "paused: no new units; running ones are finished" : "not paused: units are taken");
+    session.output.Line(paused ? "paused: no new units; running ones are finished"
+                               : "not paused: units are taken");
   }
   return kExitOk;
 }
@@ -102,24 +111,38 @@ int RunUnpause(Session& session) { return SetPause(session, false); }
 
 void AddWorkVerbs(CLI::App& app, Chosen& chosen) {
   auto accept_options = std::make_shared<UnitOptions>();
-  CLI::App* accept = app.add_subcommand("accept", "Consent to an experiment with sensitive content");
-  accept->add_option("experiment", accept_options->experiment, "The coordinator's id of the experiment")
-      ->required()->check(IsA<ExperimentId>("EXPERIMENT_ID"));
+  CLI::App* accept =
+      app.add_subcommand("accept", "Consent to an experiment with sensitive content");
+  accept
+      ->add_option("experiment", accept_options->experiment,
+                   "The coordinator's id of the experiment")
+      ->required()
+      ->check(IsA<ExperimentId>("EXPERIMENT_ID"));
   accept->footer("Example: auspex accept exp-1a2B3c4D");
   Runs(accept, chosen, accept_options, RunAccept);
 
   auto refuse_options = std::make_shared<UnitOptions>();
   CLI::App* refuse = app.add_subcommand("refuse", "Refuse a unit; the coordinator is told");
-  refuse->add_option("unit", refuse_options->unit, "The unit")->required()->check(IsA<UnitId>("UNIT_ID"));
-  refuse->add_option("--reason", refuse_options->reason, "Why; the coordinator and the tenant can read it")->capture_default_str();
+  refuse->add_option("unit", refuse_options->unit, "The unit")
+      ->required()
+      ->check(IsA<UnitId>("UNIT_ID"));
+  refuse
+      ->add_option("--reason", refuse_options->reason,
+                   "Why; the coordinator and the tenant can read it")
+      ->capture_default_str();
   refuse->footer("Example: auspex refuse unit-17 --reason 'not on this machine'");
   Runs(refuse, chosen, refuse_options, RunRefuse);
 
   auto abort_options = std::make_shared<UnitOptions>();
   CLI::App* abort = app.add_subcommand("abort", "End a running unit at once");
-  abort->add_option("unit", abort_options->unit, "The unit")->required()->check(IsA<UnitId>("UNIT_ID"));
-  abort->add_option("--grace-seconds", abort_options->grace_seconds, "Between the request to stop and the kill")
-      ->check(CLI::Range(0.0, kLongestGrace))->capture_default_str();
+  abort->add_option("unit", abort_options->unit, "The unit")
+      ->required()
+      ->check(IsA<UnitId>("UNIT_ID"));
+  abort
+      ->add_option("--grace-seconds", abort_options->grace_seconds,
+                   "Between the request to stop and the kill")
+      ->check(CLI::Range(0.0, kLongestGrace))
+      ->capture_default_str();
   abort->footer("Example: auspex abort unit-17 --grace-seconds 0");
   Runs(abort, chosen, abort_options, RunAbort);
 

@@ -125,11 +125,16 @@ TEST_F(CommandTest, BootstrapWithoutCoordinatorKeepsItsKey) {
 
 TEST_F(CommandTest, ColourOnlyOnATerminalThatWantsIt) {
   const std::string escape = "\x1b[";
-  EXPECT_THAT(Auspex({"status"}, {.environment = {{"TERM", "xterm"}}, .on_terminal = true}).out, HasSubstr(escape));
-  EXPECT_THAT(Auspex({"status"}, {.environment = {{"TERM", "xterm"}, {"NO_COLOR", "1"}}, .on_terminal = true}).out,
+  EXPECT_THAT(Auspex({"status"}, {.environment = {{"TERM", "xterm"}}, .on_terminal = true}).out,
+              HasSubstr(escape));
+  EXPECT_THAT(Auspex({"status"},
+                     {.environment = {{"TERM", "xterm"}, {"NO_COLOR", "1"}}, .on_terminal = true})
+                  .out,
               Not(HasSubstr(escape)));
-  EXPECT_THAT(Auspex({"--no-color", "status"}, {.environment = {{"TERM", "xterm"}}, .on_terminal = true}).out,
-              Not(HasSubstr(escape)));
+  EXPECT_THAT(
+      Auspex({"--no-color", "status"}, {.environment = {{"TERM", "xterm"}}, .on_terminal = true})
+          .out,
+      Not(HasSubstr(escape)));
   EXPECT_THAT(Auspex({"status"}).out, Not(HasSubstr(escape)));
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `auspex daemon` of an enrolled worker, with the lab's coordinator: restart, second instance, stop, wrong key, ticks.
+// `auspex daemon` of an enrolled worker, with the lab's coordinator: restart, second instance,
+// stop, wrong key, ticks.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -29,8 +30,9 @@ class DaemonTest : public ::testing::Test {
   void SetUp() override {
     const std::string state = folder_.path() + "/c";
     ASSERT_EQ(mkdir(state.c_str(), 0700), 0);
-    coordinator_ = StartProgram(BuiltProgram("auspex-coordd"),
-                                {"--state", state, "--listen", "127.0.0.1:0", "--port-file", state + "/port"});
+    coordinator_ =
+        StartProgram(BuiltProgram("auspex-coordd"),
+                     {"--state", state, "--listen", "127.0.0.1:0", "--port-file", state + "/port"});
     ASSERT_TRUE(Eventually([&] { return !Contents(state + "/port").empty(); }));
     std::istringstream(Contents(state + "/port")) >> port_;
     MakeHome(home());
@@ -44,9 +46,10 @@ class DaemonTest : public ::testing::Test {
   }
   void MakeHome(const std::string& path) {
     ASSERT_EQ(mkdir(path.c_str(), 0700), 0);
-    std::ofstream(path + "/worker.toml") << "[coordinator]\nurl = \"http://127.0.0.1:" << port_
-                                         << "\"\nheartbeat_interval_seconds = 1\nassignment_poll_interval_seconds = 0.1\n"
-                                            "long_poll_seconds = 1\n";
+    std::ofstream(path + "/worker.toml")
+        << "[coordinator]\nurl = \"http://127.0.0.1:" << port_
+        << "\"\nheartbeat_interval_seconds = 1\nassignment_poll_interval_seconds = 0.1\n"
+           "long_poll_seconds = 1\n";
   }
   std::string home() const { return folder_.path() + "/w"; }
   Outcome Auspex(std::vector<std::string> arguments) {
@@ -54,7 +57,8 @@ class DaemonTest : public ::testing::Test {
     return RunProgram(BuiltProgram("auspex"), arguments, {.timeout_seconds = 60});
   }
   void StartDaemon() {
-    daemon_ = StartProgram(BuiltProgram("auspex"), {"--home", home(), "daemon"}, folder_.path() + "/log");
+    daemon_ =
+        StartProgram(BuiltProgram("auspex"), {"--home", home(), "daemon"}, folder_.path() + "/log");
     ASSERT_TRUE(Eventually([this] { return Connected(); })) << Contents(folder_.path() + "/log");
   }
   bool Connected() {
@@ -64,8 +68,9 @@ class DaemonTest : public ::testing::Test {
     const JsonValue* connected = status->Find("netd_connected");
     const std::string* beat = status->FindString("last_heartbeat_at");
     const JsonValue* slots = status->Find("slots");
-    return connected != nullptr && connected->as_bool() != nullptr && *connected->as_bool() && beat != nullptr &&
-           !beat->empty() && slots != nullptr && slots->AsInt64().value_or(0) > 0;
+    return connected != nullptr && connected->as_bool() != nullptr && *connected->as_bool() &&
+           beat != nullptr && !beat->empty() && slots != nullptr &&
+           slots->AsInt64().value_or(0) > 0;
   }
   // Ends a process that this test started; its exit code.
   int Stop(pid_t pid, int signal = SIGTERM) {
@@ -78,7 +83,9 @@ class DaemonTest : public ::testing::Test {
   pid_t Running(const std::string& name) const {
     for (pid_t pid : ProcessesWith(home())) {
       std::error_code ignored;
-      const std::string program = std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/exe", ignored).filename();
+      const std::string program =
+          std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/exe", ignored)
+              .filename();
       if (program == name) return pid;
     }
     return 0;

@@ -42,9 +42,11 @@ TEST(GridTest, GathersByEpsilon) {
 }
 
 TEST(GridTest, RefusesPayloadsThatAreNoMeasurement) {
-  EXPECT_TRUE(ReadMeasured(JsonObject{{"epsilon", 0}, {"accuracy", 0.5}, {"noise_accuracy", 1}}).ok());
+  EXPECT_TRUE(
+      ReadMeasured(JsonObject{{"epsilon", 0}, {"accuracy", 0.5}, {"noise_accuracy", 1}}).ok());
   EXPECT_FALSE(ReadMeasured(JsonObject{{"epsilon", 0.1}, {"accuracy", 0.5}}).ok());
-  EXPECT_FALSE(ReadMeasured(JsonObject{{"epsilon", 0.1}, {"accuracy", 1.5}, {"noise_accuracy", 1.0}}).ok());
+  EXPECT_FALSE(
+      ReadMeasured(JsonObject{{"epsilon", 0.1}, {"accuracy", 1.5}, {"noise_accuracy", 1.0}}).ok());
   EXPECT_FALSE(ReadMeasured(JsonValue()).ok());
 }
 

@@ -9,13 +9,16 @@ namespace auspex::cli {
 namespace {
 
 TEST(IndentedJsonTest, SortsAndIndents) {
-  const JsonValue value = JsonObject{{"b", JsonArray{1, 2.5, "x"}}, {"a", JsonObject{{"n", JsonValue()}}}};
-  EXPECT_EQ(IndentedJson(value),
-            "{\n  \"a\": {\n    \"n\": null\n  },\n  \"b\": [\n    1,\n    2.5,\n    \"x\"\n  ]\n}");
+  const JsonValue value =
+      JsonObject{{"b", JsonArray{1, 2.5, "x"}}, {"a", JsonObject{{"n", JsonValue()}}}};
+  EXPECT_EQ(
+      IndentedJson(value),
+      "{\n  \"a\": {\n    \"n\": null\n  },\n  \"b\": [\n    1,\n    2.5,\n    \"x\"\n  ]\n}");
 }
 
 TEST(IndentedJsonTest, EmptyContainersStayOnTheirLine) {
-  EXPECT_EQ(IndentedJson(JsonObject{{"a", JsonArray{}}, {"o", JsonObject{}}}), "{\n  \"a\": [],\n  \"o\": {}\n}");
+  EXPECT_EQ(IndentedJson(JsonObject{{"a", JsonArray{}}, {"o", JsonObject{}}}),
+            "{\n  \"a\": [],\n  \"o\": {}\n}");
 }
 
 TEST(IndentedJsonTest, NothingMovesATerminal) {

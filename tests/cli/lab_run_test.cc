@@ -51,15 +51,18 @@ TEST_F(LabRunTest, SmallExperimentAgreesAndIsVerified) {
 TEST_F(LabRunTest, TextReportHasTableAndPlot) {
   const Outcome outcome = Lab({"--units", "2", "--workers", "1", "--replication", "1"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
-  for (const char* text : {"EPSILON", "100 %|", "2 of 2 units agreed on", "2 of 2 receipts verified", "units/s", "journal"}) {
+  for (const char* text : {"EPSILON", "100 %|", "2 of 2 units agreed on",
+                           "2 of 2 receipts verified", "units/s", "journal"}) {
     EXPECT_THAT(outcome.out, HasSubstr(text));
   }
   ExpectNothingLeft();
 }
 
 TEST_F(LabRunTest, InterruptLeavesNothing) {
-  const pid_t pid = StartProgram("/usr/bin/env", {"TMPDIR=" + folder_.path(), BuiltProgram("auspex"), "lab", "--units", "500"});
-  ASSERT_TRUE(Eventually([this] { return ProcessesWith(folder_.path() + "/auspex-lab").size() >= 6; }));
+  const pid_t pid = StartProgram("/usr/bin/env", {"TMPDIR=" + folder_.path(),
+                                                  BuiltProgram("auspex"), "lab", "--units", "500"});
+  ASSERT_TRUE(
+      Eventually([this] { return ProcessesWith(folder_.path() + "/auspex-lab").size() >= 6; }));
   kill(pid, SIGINT);
   int status = 0;
   waitpid(pid, &status, 0);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-#include "cli/process/instance_lock.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "cli/process/instance_lock.h"
 #include "tests/cli/run_command.h"
 
 namespace auspex::cli {
@@ -28,7 +27,8 @@ TEST(InstanceLockTest, SecondTakerIsRefused) {
   ASSERT_TRUE(first.ok());
   const absl::StatusOr<UniqueFd> second = TakeLock(path, 50);
   ASSERT_TRUE(absl::IsFailedPrecondition(second.status()));
-  EXPECT_THAT(std::string(second.status().message()), ::testing::HasSubstr(std::to_string(getpid())));
+  EXPECT_THAT(std::string(second.status().message()),
+              ::testing::HasSubstr(std::to_string(getpid())));
   first->Reset();
   EXPECT_EQ(HolderOf(path), 0);
   EXPECT_TRUE(TakeLock(path, 0).ok());

@@ -22,7 +22,8 @@ TEST(PlotTest, NoPointsNoRows) { EXPECT_TRUE(DrawPlot({}, {}).empty()); }
 TEST(PlotTest, FitsItsWidth) {
   for (bool utf8 : {false, true}) {
     for (int width : {1, 24, 40, 80, 100, 500}) {
-      const std::vector<std::string> rows = DrawPlot(kFalling, {.width = width, .height = 8, .utf8 = utf8});
+      const std::vector<std::string> rows =
+          DrawPlot(kFalling, {.width = width, .height = 8, .utf8 = utf8});
       ASSERT_EQ(rows.size(), 10u);
       for (const std::string& row : rows) {
         EXPECT_LE(Columns(row), static_cast<size_t>(std::min(std::max(width, 24), 100))) << row;

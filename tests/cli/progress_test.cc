@@ -16,13 +16,16 @@ TEST(ProgressTest, BarFollowsTheUnits) {
 }
 
 TEST(ProgressTest, FitsEveryTerminal) {
-  const LabProgress progress{.units = 2000, .done = 1999, .agreed = 1999, .running = 128, .results = 31999};
+  const LabProgress progress{
+      .units = 2000, .done = 1999, .agreed = 1999, .running = 128, .results = 31999};
   for (int width : {20, 40, 60, 80, 200}) {
     EXPECT_LT(ProgressLine(progress, 60, width, false).size(), static_cast<size_t>(width)) << width;
   }
 }
 
-TEST(ProgressTest, NothingYet) { EXPECT_THAT(ProgressLine({}, 0, 80, false), ::testing::HasSubstr("0/0 units")); }
+TEST(ProgressTest, NothingYet) {
+  EXPECT_THAT(ProgressLine({}, 0, 80, false), ::testing::HasSubstr("0/0 units"));
+}
 
 }  // namespace
 }  // namespace auspex::cli::lab

@@ -38,7 +38,8 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
   return out;
 }
 
-std::vector<std::string> Arguments(const std::string& program, const std::vector<std::string>& arguments) {
+std::vector<std::string> Arguments(const std::string& program,
+                                   const std::vector<std::string>& arguments) {
   std::vector<std::string> out{program};
   out.insert(out.end(), arguments.begin(), arguments.end());
   return out;
@@ -54,7 +55,8 @@ bool ReadSome(int fd, std::string& into) {
 
 }  // namespace
 
-Outcome RunProgram(const std::string& program, const std::vector<std::string>& arguments, const RunOptions& options) {
+Outcome RunProgram(const std::string& program, const std::vector<std::string>& arguments,
+                   const RunOptions& options) {
   std::vector<std::string> environment{"PATH=/usr/bin:/bin"};
   for (const auto& [name, value] : options.environment) environment.push_back(name + "=" + value);
   std::vector<std::string> argument_texts = Arguments(program, arguments);
@@ -78,15 +80,21 @@ Outcome RunProgram(const std::string& program, const std::vector<std::string>& a
   in.read.Reset();
   out.write.Reset();
   err.write.Reset();
-  if (!options.input.empty() && write(in.write.get(), options.input.data(), options.input.size()) < 0) std::abort();
+  if (!options.input.empty() &&
+      write(in.write.get(), options.input.data(), options.input.size()) < 0)
+    std::abort();
   in.write.Reset();
 
   Outcome outcome;
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(options.timeout_seconds);
+  const auto deadline =
+      std::chrono::steady_clock::now() + std::chrono::seconds(options.timeout_seconds);
   bool out_open = true, err_open = true;
   while (out_open || err_open) {
-    pollfd entries[] = {{out_open ? out.read.get() : -1, POLLIN, 0}, {err_open ? err.read.get() : -1, POLLIN, 0}};
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    pollfd entries[] = {{out_open ? out.read.get() : -1, POLLIN, 0},
+                        {err_open ? err.read.get() : -1, POLLIN, 0}};
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+                          deadline - std::chrono::steady_clock::now())
+                          .count();
     if (left <= 0 || poll(entries, 2, static_cast<int>(left)) == 0) {
       kill(pid, SIGKILL);
       break;
@@ -101,7 +109,8 @@ Outcome RunProgram(const std::string& program, const std::vector<std::string>& a
   return outcome;
 }
 
-pid_t StartProgram(const std::string& program, const std::vector<std::string>& arguments, const std::string& log) {
+pid_t StartProgram(const std::string& program, const std::vector<std::string>& arguments,
+                   const std::string& log) {
   std::vector<std::string> argument_texts = Arguments(program, arguments);
   std::vector<char*> argv = Pointers(argument_texts);
   UniqueFd out(open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Runs the built command as a person would: arguments, environment, what came out. And the questions that tests ask about
-// processes. One thread.
+// Runs the built command as a person would: arguments, environment, what came out. And the
+// questions that tests ask about processes. One thread.
 #ifndef AUSPEX_TESTS_CLI_RUN_COMMAND_H_
 #define AUSPEX_TESTS_CLI_RUN_COMMAND_H_
 
@@ -21,15 +21,19 @@ struct Outcome {
 struct RunOptions {
   std::map<std::string, std::string> environment;  // set beside the few variables that a run gets
   std::string input;                               // standard input
-  bool on_terminal = false;                        // standard output is a pseudo-terminal of 80 columns; `out` has its text
-  int timeout_seconds = 30;                        // then killed
+  bool on_terminal =
+      false;  // standard output is a pseudo-terminal of 80 columns; `out` has its text
+  int timeout_seconds = 30;  // then killed
 };
 
-// Runs `program` (a path) and waits for it. The environment is empty but for PATH and what is given.
-Outcome RunProgram(const std::string& program, const std::vector<std::string>& arguments, const RunOptions& options = {});
+// Runs `program` (a path) and waits for it. The environment is empty but for PATH and what is
+// given.
+Outcome RunProgram(const std::string& program, const std::vector<std::string>& arguments,
+                   const RunOptions& options = {});
 
 // The same without waiting; standard output and error go to /dev/null or to `log`.
-pid_t StartProgram(const std::string& program, const std::vector<std::string>& arguments, const std::string& log = "/dev/null");
+pid_t StartProgram(const std::string& program, const std::vector<std::string>& arguments,
+                   const std::string& log = "/dev/null");
 
 // A program of the build.
 std::string BuiltProgram(const std::string& name);

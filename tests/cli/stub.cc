@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // Stands in for the supervising command and for daemons, for the tests of the supervisor.
 //
-//   cli_stub supervise DIR NAME:BEHAVIOUR...   a Supervisor over `cli_stub daemon` children; exits with its result
-//   cli_stub daemon DIR NAME BEHAVIOUR         appends "NAME start PID" and, on SIGTERM, "NAME stop" to DIR/events
+//   cli_stub supervise DIR NAME:BEHAVIOUR...   a Supervisor over `cli_stub daemon` children; exits
+//   with its result cli_stub daemon DIR NAME BEHAVIOUR         appends "NAME start PID" and, on
+//   SIGTERM, "NAME stop" to DIR/events
 //
-// Behaviours: serve (ready, then until SIGTERM), refuse (exit 2), end0 and end1 (ready, then exit with it), stubborn (ready, ignores
-// SIGTERM), orphan (as serve, with a grandchild that ignores SIGTERM in a session of its own).
+// Behaviours: serve (ready, then until SIGTERM), refuse (exit 2), end0 and end1 (ready, then exit
+// with it), stubborn (ready, ignores SIGTERM), orphan (as serve, with a grandchild that ignores
+// SIGTERM in a session of its own).
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,7 +24,8 @@
 namespace {
 
 void Event(const std::string& folder, const std::string& text) {
-  const int fd = open((folder + "/events").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  const int fd =
+      open((folder + "/events").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   const std::string line = text + "\n";
   if (fd < 0 || write(fd, line.data(), line.size()) < 0) std::abort();
   close(fd);
@@ -69,7 +72,9 @@ int Supervise(const std::string& folder, int count, char** programs) {
     const std::string text = programs[i];
     const std::string name = text.substr(0, text.find(':'));
     const std::string behaviour = text.substr(text.find(':') + 1);
-    options.programs.push_back({name, std::string(own, static_cast<size_t>(length)), {"daemon", folder, name, behaviour},
+    options.programs.push_back({name,
+                                std::string(own, static_cast<size_t>(length)),
+                                {"daemon", folder, name, behaviour},
                                 behaviour == "end0" || behaviour == "end1"});
     options.check_after.push_back(name);
   }
@@ -88,7 +93,8 @@ int Supervise(const std::string& folder, int count, char** programs) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc >= 4 && std::strcmp(argv[1], "supervise") == 0) return Supervise(argv[2], argc - 3, argv + 3);
+  if (argc >= 4 && std::strcmp(argv[1], "supervise") == 0)
+    return Supervise(argv[2], argc - 3, argv + 3);
   if (argc == 5 && std::strcmp(argv[1], "daemon") == 0) return Daemon(argv[2], argv[3], argv[4]);
   return 99;
 }

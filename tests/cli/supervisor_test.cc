@@ -89,7 +89,8 @@ TEST_F(SupervisorTest, RefusalStopsEverythingWithoutLoop) {
 }
 
 TEST_F(SupervisorTest, FailedCheckIsARefusal) {
-  const Outcome outcome = Run({"keyd:serve", "stated:serve"}, {.environment = {{"STUB_CHECK_FAILS", "1"}}});
+  const Outcome outcome =
+      Run({"keyd:serve", "stated:serve"}, {.environment = {{"STUB_CHECK_FAILS", "1"}}});
   EXPECT_EQ(outcome.code, 2);
   EXPECT_THAT(outcome.err, HasSubstr("not enrolled"));
   EXPECT_TRUE(NothingLeft());
@@ -114,7 +115,8 @@ TEST_F(SupervisorTest, EndOfTheWorkGivesItsCode) {
 
 TEST_F(SupervisorTest, KillsWhatDoesNotStop) {
   const pid_t pid = Start({"keyd:stubborn", "netd:serve"});
-  ASSERT_TRUE(Eventually([this] { return Starts("keyd").size() == 1 && Starts("netd").size() == 1; }));
+  ASSERT_TRUE(
+      Eventually([this] { return Starts("keyd").size() == 1 && Starts("netd").size() == 1; }));
   kill(pid, SIGTERM);
   EXPECT_EQ(Wait(pid), 0);
   EXPECT_TRUE(NothingLeft());
@@ -122,7 +124,8 @@ TEST_F(SupervisorTest, KillsWhatDoesNotStop) {
 
 TEST_F(SupervisorTest, ChildrenDieWithAKilledSupervisor) {
   const pid_t pid = Start({"keyd:serve", "netd:serve"});
-  ASSERT_TRUE(Eventually([this] { return Starts("keyd").size() == 1 && Starts("netd").size() == 1; }));
+  ASSERT_TRUE(
+      Eventually([this] { return Starts("keyd").size() == 1 && Starts("netd").size() == 1; }));
   kill(pid, SIGKILL);
   Wait(pid);
   EXPECT_TRUE(NothingLeft());

@@ -55,7 +55,8 @@ TEST_F(TransientTest, CommandsAtTheSameTimeWaitForEachOther) {
 
 TEST_F(TransientTest, SecondDaemonOfAHomeIsRefused) {
   std::filesystem::create_directories(home_.path() + "/run/command");
-  for (const char* folder : {"/run", "/run/command"}) ASSERT_EQ(chmod((home_.path() + folder).c_str(), 0700), 0);
+  for (const char* folder : {"/run", "/run/command"})
+    ASSERT_EQ(chmod((home_.path() + folder).c_str(), 0700), 0);
   const absl::StatusOr<UniqueFd> lock = TakeLock(home_.path() + "/run/command/supervisor.lock", 0);
   ASSERT_TRUE(lock.ok()) << lock.status();
   const Outcome outcome = Auspex({"daemon"});

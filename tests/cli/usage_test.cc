@@ -13,11 +13,30 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-const std::vector<std::vector<std::string>> kVerbs = {
-    {"bootstrap"}, {"status"}, {"daemon"}, {"queue"}, {"peek"}, {"accept"}, {"refuse"}, {"abort"}, {"log"}, {"login"},
-    {"withdraw"}, {"pause"}, {"unpause"}, {"tenant", "allow"}, {"tenant", "deny"}, {"tenant", "forget"}, {"tenant", "list"},
-    {"receipts", "list"}, {"receipts", "show"}, {"sandbox", "probe"}, {"key", "show"}, {"audit", "show"}, {"lab"},
-    {"completion"}};
+const std::vector<std::vector<std::string>> kVerbs = {{"bootstrap"},
+                                                      {"status"},
+                                                      {"daemon"},
+                                                      {"queue"},
+                                                      {"peek"},
+                                                      {"accept"},
+                                                      {"refuse"},
+                                                      {"abort"},
+                                                      {"log"},
+                                                      {"login"},
+                                                      {"withdraw"},
+                                                      {"pause"},
+                                                      {"unpause"},
+                                                      {"tenant", "allow"},
+                                                      {"tenant", "deny"},
+                                                      {"tenant", "forget"},
+                                                      {"tenant", "list"},
+                                                      {"receipts", "list"},
+                                                      {"receipts", "show"},
+                                                      {"sandbox", "probe"},
+                                                      {"key", "show"},
+                                                      {"audit", "show"},
+                                                      {"lab"},
+                                                      {"completion"}};
 
 Outcome Auspex(const std::vector<std::string>& arguments, const RunOptions& options = {}) {
   return RunProgram(BuiltProgram("auspex"), arguments, options);
@@ -51,13 +70,29 @@ TEST(UsageTest, GroupWithoutVerbShowsItsHelp) {
 }
 
 TEST(UsageTest, WrongUsageIsCodeTwoAndSaysWhatToDo) {
-  const std::vector<std::vector<std::string>> lines = {
-      {"nonsense"}, {"--nonsense"}, {"status", "extra"}, {"peek"}, {"peek", "../x"}, {"peek", "a b"}, {"abort"},
-      {"abort", "u", "--grace-seconds", "-1"}, {"abort", "u", "--grace-seconds", "soon"}, {"log", "--since", "yesterday"},
-      {"log", "--limit", "0"}, {"tenant", "allow"}, {"tenant", "allow", "Not A Tenant"}, {"receipts", "show"},
-      {"receipts", "list", "--tenant", "X"}, {"daemon", "--max-ticks", "0"}, {"daemon", "--max-ticks", "many"},
-      {"completion", "tcsh"}, {"lab", "--workers", "0"}, {"lab", "--units", "1e9"}, {"tenant", "sell"},
-      {"accept", ".."}, {"refuse", "u/../v"}};
+  const std::vector<std::vector<std::string>> lines = {{"nonsense"},
+                                                       {"--nonsense"},
+                                                       {"status", "extra"},
+                                                       {"peek"},
+                                                       {"peek", "../x"},
+                                                       {"peek", "a b"},
+                                                       {"abort"},
+                                                       {"abort", "u", "--grace-seconds", "-1"},
+                                                       {"abort", "u", "--grace-seconds", "soon"},
+                                                       {"log", "--since", "yesterday"},
+                                                       {"log", "--limit", "0"},
+                                                       {"tenant", "allow"},
+                                                       {"tenant", "allow", "Not A Tenant"},
+                                                       {"receipts", "show"},
+                                                       {"receipts", "list", "--tenant", "X"},
+                                                       {"daemon", "--max-ticks", "0"},
+                                                       {"daemon", "--max-ticks", "many"},
+                                                       {"completion", "tcsh"},
+                                                       {"lab", "--workers", "0"},
+                                                       {"lab", "--units", "1e9"},
+                                                       {"tenant", "sell"},
+                                                       {"accept", ".."},
+                                                       {"refuse", "u/../v"}};
   for (const auto& line : lines) {
     const Outcome outcome = Auspex(line);
     EXPECT_EQ(outcome.code, 2) << line[0] << " " << line.back();
@@ -88,7 +123,8 @@ TEST(UsageTest, LabNeedsEnoughWorkers) {
 }
 
 TEST(UsageTest, MissingConfigurationFileIsAnError) {
-  const Outcome outcome = Auspex({"--home", "/tmp/nowhere", "--config", "/nowhere/worker.toml", "status"});
+  const Outcome outcome =
+      Auspex({"--home", "/tmp/nowhere", "--config", "/nowhere/worker.toml", "status"});
   EXPECT_EQ(outcome.code, 2);
   EXPECT_THAT(outcome.err, HasSubstr("/nowhere/worker.toml"));
 }
@@ -113,7 +149,8 @@ TEST(UsageTest, LongHomeIsExplained) {
 }
 
 TEST(UsageTest, OutputThatCannotBeWrittenIsAFailure) {
-  const Outcome outcome = RunProgram("/bin/sh", {"-c", BuiltProgram("auspex") + " completion bash > /dev/full"});
+  const Outcome outcome =
+      RunProgram("/bin/sh", {"-c", BuiltProgram("auspex") + " completion bash > /dev/full"});
   EXPECT_EQ(outcome.code, 1);
 }
 
@@ -126,9 +163,10 @@ TEST(UsageTest, CompletionScriptsKnowTheVerbs) {
 }
 
 TEST(UsageTest, BashCompletionCompletes) {
-  const std::string script = "eval \"$(" + BuiltProgram("auspex") +
-                             " completion bash)\"; COMP_WORDS=(auspex tenant a); COMP_CWORD=2; _auspex; "
-                             "printf '%s\\n' \"${COMPREPLY[@]}\"";
+  const std::string script =
+      "eval \"$(" + BuiltProgram("auspex") +
+      " completion bash)\"; COMP_WORDS=(auspex tenant a); COMP_CWORD=2; _auspex; "
+      "printf '%s\\n' \"${COMPREPLY[@]}\"";
   const Outcome outcome = RunProgram("/bin/bash", {"-c", script});
   EXPECT_EQ(outcome.err, "");
   EXPECT_EQ(outcome.out, "allow\n");
