@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 
 #include "common/base/cat.h"
 #include "common/base/errno_status.h"
@@ -97,8 +98,12 @@ std::variant<Package, Refusal> PackageStore::Resolve(const Unit& unit, const Con
     if (manifest.ok()) return Package{staged, *std::move(manifest)};
     return Refusal{RefusalKind::kExecutorRefused, Cat("staged package: ", std::string(manifest.status().message()))};
   }
-  const std::shared_ptr<std::mutex> once = MutexOf(sha);
-  std::lock_guard fetch_lock(*once);
+  const std::shared_ptr<std::timed_mutex> once = MutexOf(sha);
+  std::unique_lock fetch_lock(*once, std::defer_lock);
+  // Another unit may be fetching it for minutes; this one must stay free to end.
+  while (!fetch_lock.try_lock_for(std::chrono::milliseconds(20))) {
+    if (control.requested()) return FetchRefusal(absl::CancelledError("ended while another unit fetched the package"));
+  }
   if (FolderExists(own)) {
     absl::StatusOr<Manifest> manifest = Verify(own, sha, true);
     if (manifest.ok()) return Package{own, *std::move(manifest)};
@@ -199,12 +204,12 @@ absl::Status PackageStore::Seal(const std::string& folder, const Manifest& manif
   return absl::OkStatus();
 }
 
-std::shared_ptr<std::mutex> PackageStore::MutexOf(const Sha256Hex& manifest_sha256) {
+std::shared_ptr<std::timed_mutex> PackageStore::MutexOf(const Sha256Hex& manifest_sha256) {
   std::lock_guard lock(mutex_);
   std::erase_if(fetching_, [](const auto& entry) { return entry.second.expired(); });
-  std::weak_ptr<std::mutex>& slot = fetching_[manifest_sha256.str()];
-  std::shared_ptr<std::mutex> mutex = slot.lock();
-  if (mutex == nullptr) slot = mutex = std::make_shared<std::mutex>();
+  std::weak_ptr<std::timed_mutex>& slot = fetching_[manifest_sha256.str()];
+  std::shared_ptr<std::timed_mutex> mutex = slot.lock();
+  if (mutex == nullptr) slot = mutex = std::make_shared<std::timed_mutex>();
   return mutex;
 }
 

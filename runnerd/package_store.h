@@ -60,14 +60,14 @@ class PackageStore {
   // Unpacks into `scratch` within a sandbox of its own.
   absl::Status UnpackInSandbox(int archive_fd, const std::string& scratch, RunControl& control);
   absl::Status Seal(const std::string& folder, const Manifest& manifest);
-  std::shared_ptr<std::mutex> MutexOf(const Sha256Hex& manifest_sha256);
+  std::shared_ptr<std::timed_mutex> MutexOf(const Sha256Hex& manifest_sha256);
 
   const std::string folder_;
   const SandboxHost& host_;
   ArchiveSource& source_;
   std::mutex mutex_;  // guards what follows
   std::map<std::string, Verified> verified_;  // by folder
-  std::map<std::string, std::weak_ptr<std::mutex>> fetching_;
+  std::map<std::string, std::weak_ptr<std::timed_mutex>> fetching_;
   uint64_t next_scratch_ = 1;
 };
 

@@ -14,6 +14,7 @@
 namespace auspex::runnerd {
 
 struct SandboxHost {
+  std::string state_dir;       // runnerd's; named in errors of this host, and cut out of what leaves it
   std::string bubblewrap;      // absolute; empty: not installed
   std::string unit_init;       // absolute
   std::string unpack;          // absolute

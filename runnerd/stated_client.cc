@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "runnerd/stated_client.h"
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <thread>
 #include <utility>
 
 #include "auspex/stated/v1/stated.grpc.pb.h"
 #include "common/base/cat.h"
+#include "common/base/errno_status.h"
 #include "common/files/files.h"
 #include "runnerd/rpc.h"
 
@@ -119,6 +124,16 @@ absl::Status StatedClient::ReportCapabilities(const std::string& canonical_json)
 }
 
 absl::Status StatedClient::Fetch(const Sha256Hex& manifest_sha256, int fd, RunControl& control) {
+  for (double delay = 0.02;; delay = std::min(delay * 2, 1.0)) {
+    const absl::Status status = FetchOnce(manifest_sha256, fd, control);
+    // NOT_FOUND is stated's word that it cannot be had. One that went away meanwhile is asked again, from the start.
+    const bool again = status.code() != absl::StatusCode::kDeadlineExceeded && IsPassing(status.code());
+    if (status.ok() || !again || control.WaitRequested(delay)) return status;
+    if (ftruncate(fd, 0) != 0 || lseek(fd, 0, SEEK_SET) != 0) return ErrnoStatus(errno, "empty", "archive spool");
+  }
+}
+
+absl::Status StatedClient::FetchOnce(const Sha256Hex& manifest_sha256, int fd, RunControl& control) {
   grpc::ClientContext context;
   SetDeadline(context, kFetchSeconds);
   const int key = control.AddCancel([&context] { context.TryCancel(); });
@@ -130,7 +145,7 @@ absl::Status StatedClient::Fetch(const Sha256Hex& manifest_sha256, int fd, RunCo
   absl::Status stored;
   while (stored.ok() && stream->Read(&chunk)) {
     size += chunk.chunk().size();
-    stored = size > kMaxArchive ? absl::ResourceExhaustedError(Cat("the archive is larger than ", kMaxArchive, " octets"))
+    stored = size > kMaxArchive ? absl::OutOfRangeError(Cat("the archive is larger than ", kMaxArchive, " octets"))
                                 : WriteAll(fd, chunk.chunk(), "archive spool");
   }
   if (!stored.ok()) context.TryCancel();

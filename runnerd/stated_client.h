@@ -39,6 +39,8 @@ class StatedClient final : public ArchiveSource {
   void Drop(const Sha256Hex& manifest_sha256) override;
 
  private:
+  absl::Status FetchOnce(const Sha256Hex& manifest_sha256, int fd, RunControl& control);
+
   struct Stub;
   const std::unique_ptr<Stub> stub_;
 };

@@ -81,11 +81,19 @@ std::string FailureReason(const InitReport& report, const std::string& tail) {
 
 }  // namespace
 
+std::string UnitPipeline::ReasonForCoordinator(std::string reason) const {
+  const absl::StatusOr<Config> config = parts_.load_config();
+  for (const auto& [path, word] : {std::pair(parts_.host.state_dir, "(state)"), std::pair(config.ok() ? config->provisioning_dir : "", "(staged)")}) {
+    for (size_t at = 0; !path.empty() && (at = reason.find(path, at)) != std::string::npos;) reason.replace(at, path.size(), word);
+  }
+  return CleanReason(reason);
+}
+
 UnitOutcome UnitPipeline::Run(const Unit& unit, RunControl& control) {
   Step step = RunByPolicy(unit, control);
   control.Finish();
   if (auto* refusal = std::get_if<Refusal>(&step)) {
-    refusal->reason = CleanReason(refusal->reason);
+    refusal->reason = ReasonForCoordinator(std::move(refusal->reason));
     return std::move(*refusal);
   }
   if (std::holds_alternative<Withdrawn>(step)) return Withdrawn{};

@@ -55,6 +55,9 @@ class UnitPipeline {
   // Runs `request` with `input` and reads the report.
   Step RunAndRead(RunRequest request, std::string_view input, const Unit& unit, bool capture_raw, std::string ran_under, RunControl& control);
 
+  // Paths of this host are the owner's business and do not leave it; cleaned and cut for the wire.
+  std::string ReasonForCoordinator(std::string reason) const;
+
   const Parts parts_;
 };
 

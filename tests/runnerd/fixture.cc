@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "tests/runnerd/fixture.h"
 
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "common/base/cat.h"
 #include "common/crypto/sha256.h"
@@ -150,6 +154,30 @@ std::string PipelineTest::StageTenant(const std::vector<std::string>& mode_and_a
 
 UnitOutcome PipelineTest::RunTenant(const std::vector<std::string>& mode_and_argument, const std::string& extra_members) {
   return Run(MakeUnit(StageTenant(mode_and_argument, extra_members)));
+}
+
+int SandboxProcesses(const std::string& etc_folder, bool stubborn) {
+  struct stat etc, info;
+  if (stat(etc_folder.c_str(), &etc) != 0) return -1;
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const std::string process = entry.path().string();
+    if (stat((process + "/root/etc").c_str(), &info) != 0 || info.st_ino != etc.st_ino || info.st_dev != etc.st_dev) continue;
+    const std::string status = ReadWhole(process + "/status");
+    const size_t at = status.find("SigIgn:\t");
+    const bool ignores = at != std::string::npos && (std::stoull(status.substr(at + 8, 16), nullptr, 16) >> (SIGTERM - 1) & 1) != 0;
+    if (ignores || !stubborn) ++count;
+  }
+  return count;
+}
+
+int WaitForSandboxProcesses(const std::string& etc_folder, int wanted, bool stubborn) {
+  int count = SandboxProcesses(etc_folder, stubborn);
+  for (int i = 0; i < 4000 && count != wanted; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    count = SandboxProcesses(etc_folder, stubborn);
+  }
+  return count;
 }
 
 std::string Describe(const UnitOutcome& outcome) {

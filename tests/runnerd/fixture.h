@@ -103,6 +103,11 @@ class PipelineTest : public testing::Test {
   RunControl control_;
 };
 
+// Processes whose /etc is `etc_folder`: those of sandboxes. With `stubborn` only those that ignore SIGTERM. -1: no such folder.
+int SandboxProcesses(const std::string& etc_folder, bool stubborn = false);
+// Waits (20 s) until there are `wanted`; how many there are then.
+int WaitForSandboxProcesses(const std::string& etc_folder, int wanted, bool stubborn = false);
+
 // The refusal's "kind: reason"; "completed" or "withdrawn" otherwise.
 std::string Describe(const UnitOutcome& outcome);
 // The payload of a completed unit; null with a test failure otherwise.

@@ -29,16 +29,7 @@ using testing::StartsWith;
 class SandboxTest : public PipelineTest {
  protected:
   // Processes that still show the sandboxes' /etc: must be none after every unit (P9).
-  int Alive() const {
-    struct stat etc, info;
-    if (stat(host_->etc_folder.c_str(), &etc) != 0) return -1;
-    int alive = 0;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-      const std::string root = entry.path().string() + "/root/etc";
-      if (stat(root.c_str(), &info) == 0 && info.st_ino == etc.st_ino && info.st_dev == etc.st_dev) ++alive;
-    }
-    return alive;
-  }
+  int Alive() const { return SandboxProcesses(host_->etc_folder); }
   void TearDown() override { EXPECT_EQ(Alive(), 0); }
 };
 
@@ -224,8 +215,8 @@ TEST_F(SandboxTest, AbortTerminatesOrKillsAndIsReported) {
   const Unit sleeper = MakeUnit(StageTenant({"sleep"})), stubborn = MakeUnit(StageTenant({"stubborn"}));
   for (const auto& [unit, grace, killed] : {std::tuple(&sleeper, 30.0, false), std::tuple(&stubborn, 0.2, true)}) {
     RunControl control;
-    std::thread aborter([&control, g = grace] {
-      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    std::thread aborter([&, g = grace, stubborn_now = killed] {
+      WaitForSandboxProcesses(host_->etc_folder, stubborn_now ? 1 : 2, stubborn_now);
       control.Request(EndReason::kAborted, g);
     });
     EXPECT_EQ(Describe(pipeline_->Run(*unit, control)), "runner_failed: aborted by the owner");
@@ -284,7 +275,7 @@ TEST_F(SandboxTest, LeftoversOfAnEarlierProcessAreEnded) {
   RunControl control;
   std::string described;
   std::thread runner([&] { described = Describe(pipeline_->Run(unit, control)); });
-  while (Alive() < 2) std::this_thread::yield();
+  WaitForSandboxProcesses(host_->etc_folder, 2);
   EXPECT_GE(EndLeftovers(host_->etc_folder), 2);
   runner.join();
   EXPECT_THAT(described, StartsWith("runner_failed: "));

@@ -104,6 +104,10 @@ int Run(const std::string& mode, const std::string& argument, int argc, char** a
   }
   if (mode == "crash") return raise(SIGSEGV);
   if (mode == "sleep") return static_cast<int>(sleep(60)) + WriteOk();
+  if (mode == "slow") {
+    usleep(700'000);
+    return WriteOk();
+  }
   if (mode == "stubborn") {
     signal(SIGTERM, SIG_IGN);
     write(2, "ready\n", 6);

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// The real auspex-runnerd: units, slots, aborts, withdrawn units, deaths and restarts of it and of its neighbour.
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include <chrono>
+#include <thread>
+
+#include "common/base/cat.h"
+#include "tests/runnerd/daemon_fixture.h"
+
+namespace auspex::runnerd {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+using State = FakeStated::State;
+
+TEST_F(DaemonTest, RunsFetchedUnitsInSeveralSlots) {
+  StartRunnerd();
+  const std::string sha = Stage({"ok"});
+  for (int i = 0; i < 12; ++i) stated_.Give(Cat("u", i), sha);
+  for (int i = 0; i < 12; ++i) {
+    const auto done = stated_.WaitFor(Cat("u", i), State::kCompleted);
+    EXPECT_EQ(done.result.canonical_payload(), "{\"done\":true}");
+    EXPECT_EQ(done.result.ran_under(), "strict");
+    EXPECT_EQ(done.result.schema_version(), 2u);
+    EXPECT_EQ(done.result.worker_signature(), std::string(64, 's'));
+    EXPECT_EQ(done.result.result_sha256(), std::string(32, 'h'));
+    EXPECT_EQ(done.begun, 1);
+  }
+  EXPECT_EQ(stated_.slots(), 3u);
+  EXPECT_LE(stated_.most_running(), 3);
+  EXPECT_EQ(SandboxProcesses(EtcFolder()), 0);
+}
+
+TEST_F(DaemonTest, SlotsRunAtTheSameTimeAndEndUnitKillsOne) {
+  StartRunnerd();
+  const std::string sha = Stage({"stubborn"});
+  for (const char* id : {"a", "b", "c"}) stated_.Give(id, sha);
+  for (const char* id : {"a", "b", "c"}) stated_.WaitFor(id, State::kRunning);
+  ASSERT_EQ(WaitForSandboxProcesses(EtcFolder(), 3, true), 3);
+  auto owner = Owner();
+  v1::SandboxStatus status;
+  {
+    grpc::ClientContext context;
+    ASSERT_TRUE(owner->GetStatus(&context, {}, &status).ok());
+  }
+  EXPECT_EQ(status.running_size(), 3);
+  EXPECT_EQ(status.slots(), 3u);
+  EXPECT_EQ(status.execution_policy(), "provisioned");
+  EXPECT_EQ(status.ran_under(), "strict");
+  stated_.End("a");
+  v1::AbortRequest abort;
+  abort.set_unit_id("b");
+  abort.set_grace_seconds(0.1);
+  v1::AbortResponse aborted;
+  {
+    grpc::ClientContext context;
+    ASSERT_TRUE(owner->Abort(&context, abort, &aborted).ok());
+  }
+  EXPECT_EQ(aborted.outcome(), "aborted_sigkill");
+  const auto refused = stated_.WaitFor("b", State::kRefused);
+  EXPECT_EQ(refused.refusal.kind(), "runner_failed");
+  EXPECT_EQ(refused.refusal.reason(), "aborted by the owner");
+  // The places of the two are free again.
+  const std::string quick = Stage({"ok"});
+  for (const char* id : {"d", "e"}) stated_.Give(id, quick);
+  for (const char* id : {"d", "e"}) stated_.WaitFor(id, State::kCompleted);
+  {
+    grpc::ClientContext context;
+    ASSERT_TRUE(owner->Abort(&context, abort, &aborted).ok());
+    EXPECT_EQ(aborted.outcome(), "abort_not_running");
+  }
+  abort.set_unit_id("../x");
+  grpc::ClientContext context;
+  EXPECT_EQ(owner->Abort(&context, abort, &aborted).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(stated_.WaitFor("a", State::kEnded).refusal.kind(), "");
+}
+
+TEST_F(DaemonTest, ReportsCapabilitiesAndProbes) {
+  StartRunnerd();
+  EXPECT_THAT(stated_.WaitForCapabilities(), HasSubstr("\"execute_tenant_code\":\"provisioned\""));
+  EXPECT_THAT(stated_.WaitForCapabilities(), HasSubstr("\"worker_version\":\"0.1.0\""));
+  auto owner = Owner();
+  v1::ProbeResponse probe;
+  grpc::ClientContext context;
+  ASSERT_TRUE(owner->Probe(&context, {}, &probe).ok());
+  EXPECT_TRUE(probe.ok()) << probe.failure();
+  EXPECT_GE(probe.layers_size(), 12);
+}
+
+TEST_F(DaemonTest, PolicyIsReadForEveryUnit) {
+  StartRunnerd("[executor]\nexecute_tenant_code = \"synthetic\"\n");
+  const std::string sha = Stage({"ok"});
+  stated_.Give("one", sha, "{\"x\":[1,2.0]}");
+  EXPECT_EQ(stated_.WaitFor("one", State::kCompleted).result.canonical_payload(), "{\"echo\":{\"x\":[1,2.0]},\"executor\":\"builtin-echo\"}");
+  folder_.Write("worker.toml", "[executor]\nexecute_tenant_code = \"off\"\n", 0600);
+  stated_.Give("two", sha);
+  EXPECT_THAT(stated_.WaitFor("two", State::kRefused).refusal.reason(), StartsWith("execute_tenant_code=off"));
+  folder_.Write("worker.toml", "not toml [", 0600);
+  stated_.Give("three", sha);
+  EXPECT_THAT(stated_.WaitFor("three", State::kRefused).refusal.reason(), StartsWith("execute_tenant_code=off"));
+  folder_.Write("worker.toml", "[executor]\nexecute_tenant_code = \"provisioned\"\n", 0600);
+  stated_.Give("four", sha);
+  EXPECT_EQ(stated_.WaitFor("four", State::kCompleted).result.canonical_payload(), "{\"done\":true}");
+}
+
+TEST_F(DaemonTest, AUnitThatDoesNotParseIsRefusedAndHarmless) {
+  StartRunnerd();
+  stated_.Give("bad", "not-a-hash");
+  EXPECT_THAT(stated_.WaitFor("bad", State::kRefused).refusal.reason(), StartsWith("unit: "));
+  stated_.Give("loose", Stage({"ok"}), "{ \"not\" : \"canonical\" }");
+  EXPECT_THAT(stated_.WaitFor("loose", State::kRefused).refusal.reason(), StartsWith("unit: "));
+  stated_.Give("good", Stage({"ok"}));
+  stated_.WaitFor("good", State::kCompleted);
+}
+
+TEST_F(DaemonTest, KilledAtWorkItLeavesNothingAndTheNextOneFinishes) {
+  StartRunnerd();
+  const std::string sha = Stage({"stubborn"}), quick = Stage({"ok"});
+  stated_.Give("long", sha);
+  stated_.WaitFor("long", State::kRunning);
+  ASSERT_EQ(WaitForSandboxProcesses(EtcFolder(), 2), 2);
+  KillRunnerd(SIGKILL);
+  EXPECT_EQ(WaitForSandboxProcesses(EtcFolder(), 0), 0);  // the sandbox died with its parent
+  stated_.WaitFor("long", State::kAccepted);
+  stated_.End("long");
+  StartRunnerd();
+  stated_.Give("next", quick);
+  stated_.WaitFor("next", State::kCompleted);
+}
+
+TEST_F(DaemonTest, KilledAgainAndAgainEveryUnitIsDoneOnce) {
+  const std::string quick = Stage({"ok"});
+  for (int i = 0; i < 30; ++i) stated_.Give(Cat("u", i), quick);
+  for (int round = 0; round < 5; ++round) {
+    StartRunnerd();
+    std::this_thread::sleep_for(std::chrono::milliseconds(17 * round));  // another moment each time
+    KillRunnerd(SIGKILL);
+  }
+  StartRunnerd();
+  for (int i = 0; i < 30; ++i) stated_.WaitFor(Cat("u", i), State::kCompleted);
+}
+
+TEST_F(DaemonTest, AStatedThatComesBackGetsWhatWasRunning) {
+  StartRunnerd();
+  const std::string sha = Stage({"slow"});
+  stated_.Give("slow", sha);
+  stated_.WaitFor("slow", State::kRunning);
+  ASSERT_EQ(WaitForSandboxProcesses(EtcFolder(), 2), 2);
+  StopStated();
+  stated_.WaitFor("slow", State::kAccepted);
+  StartStated();
+  const auto done = stated_.WaitFor("slow", State::kCompleted);
+  EXPECT_LE(done.begun, 2);
+  stated_.Give("after", Stage({"ok"}));
+  stated_.WaitFor("after", State::kCompleted);
+}
+
+TEST_F(DaemonTest, StopsWithinItsTimeAndLeavesTheUnitToStated) {
+  StartRunnerd();
+  stated_.Give("long", Stage({"stubborn"}));
+  stated_.WaitFor("long", State::kRunning);
+  KillRunnerd(SIGTERM);
+  EXPECT_EQ(exit_status_, 0);
+  EXPECT_EQ(stated_.WaitFor("long", State::kAccepted).refusal.kind(), "");
+  EXPECT_EQ(SandboxProcesses(EtcFolder()), 0);
+}
+
+}  // namespace
+}  // namespace auspex::runnerd

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// The seccomp policy, evaluated as the BPF program that bubblewrap loads, in both directions: what must pass passes, what must not does not.
+#include <elf.h>
+#include <gtest/gtest.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <seccomp.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "runnerd/seccomp_filter.h"
+#include "runnerd/seccomp_policy.h"
+
+namespace auspex::runnerd {
+namespace {
+
+#if defined(__x86_64__)
+constexpr uint32_t kNative = AUDIT_ARCH_X86_64, kForeign = AUDIT_ARCH_I386;
+#else
+constexpr uint32_t kNative = AUDIT_ARCH_AARCH64, kForeign = AUDIT_ARCH_ARM;
+#endif
+constexpr uint32_t kAllow = SECCOMP_RET_ALLOW, kEperm = SECCOMP_RET_ERRNO | EPERM, kEnosys = SECCOMP_RET_ERRNO | ENOSYS;
+
+// The kernel's classic BPF machine, as far as seccomp programs use it.
+uint32_t Evaluate(const std::vector<sock_filter>& program, const seccomp_data& data) {
+  uint32_t a = 0, x = 0, memory[BPF_MEMWORDS] = {};
+  for (size_t at = 0; at < program.size(); ++at) {
+    const sock_filter& i = program[at];
+    const uint32_t operand = BPF_SRC(i.code) == BPF_X ? x : i.k;
+    switch (BPF_CLASS(i.code)) {
+      case BPF_LD:
+        if (BPF_MODE(i.code) == BPF_ABS) {
+          memcpy(&a, reinterpret_cast<const char*>(&data) + i.k, 4);
+        } else {
+          a = BPF_MODE(i.code) == BPF_MEM ? memory[i.k] : i.k;
+        }
+        break;
+      case BPF_LDX: x = BPF_MODE(i.code) == BPF_MEM ? memory[i.k] : i.k; break;
+      case BPF_ST: memory[i.k] = a; break;
+      case BPF_STX: memory[i.k] = x; break;
+      case BPF_ALU:
+        if (BPF_OP(i.code) == BPF_AND) a &= operand;
+        if (BPF_OP(i.code) == BPF_OR) a |= operand;
+        break;
+      case BPF_JMP: {
+        bool taken = true;
+        if (BPF_OP(i.code) == BPF_JA) {
+          at += i.k;
+          break;
+        }
+        if (BPF_OP(i.code) == BPF_JEQ) taken = a == operand;
+        if (BPF_OP(i.code) == BPF_JGT) taken = a > operand;
+        if (BPF_OP(i.code) == BPF_JGE) taken = a >= operand;
+        if (BPF_OP(i.code) == BPF_JSET) taken = (a & operand) != 0;
+        at += taken ? i.jt : i.jf;
+        break;
+      }
+      case BPF_RET: return i.k;
+      case BPF_MISC:
+        if (BPF_MISCOP(i.code) == BPF_TAX) x = a;
+        if (BPF_MISCOP(i.code) == BPF_TXA) a = x;
+        break;
+      default: ADD_FAILURE() << "unknown instruction " << i.code; return 0;
+    }
+  }
+  ADD_FAILURE() << "the program ran over its end";
+  return 0;
+}
+
+class PolicyTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    absl::StatusOr<UniqueFd> file = BuildSeccompFilter(TenantPolicy());
+    ASSERT_TRUE(file.ok()) << file.status();
+    struct stat info;
+    ASSERT_EQ(fstat(file->get(), &info), 0);
+    program_.resize(static_cast<size_t>(info.st_size) / sizeof(sock_filter));
+    ASSERT_EQ(pread(file->get(), program_.data(), static_cast<size_t>(info.st_size), 0), info.st_size);
+    ASSERT_LT(program_.size(), static_cast<size_t>(BPF_MAXINSNS));
+  }
+  uint32_t Ask(long number, std::vector<uint64_t> arguments = {}, uint32_t arch = kNative) const {
+    seccomp_data data{};
+    data.nr = static_cast<int>(number);
+    data.arch = arch;
+    for (size_t i = 0; i < arguments.size(); ++i) data.args[i] = arguments[i];
+    return Evaluate(program_, data);
+  }
+  std::vector<sock_filter> program_;
+};
+
+TEST_F(PolicyTest, EveryAllowedCallPassesAndEveryRuleHoldsBothWays) {
+  for (const SyscallGroup& group : TenantPolicy().allowed) {
+    EXPECT_FALSE(group.reason.empty());
+    for (std::string_view name : group.names) {
+      const int number = seccomp_syscall_resolve_name(std::string(name).c_str());
+      if (number >= 0) {
+        EXPECT_EQ(Ask(number, {1, 2, 3, 4, 5, 6}), kAllow) << name;
+      }
+    }
+  }
+  for (const ArgumentRule& rule : TenantPolicy().ruled) {
+    EXPECT_FALSE(rule.reason.empty());
+    const int number = seccomp_syscall_resolve_name(std::string(rule.name).c_str());
+    if (number < 0) continue;
+    std::vector<uint64_t> arguments(6, 0);
+    const std::set<uint64_t> allowed(rule.values.begin(), rule.values.end());
+    for (uint64_t value : allowed) {
+      arguments[rule.argument] = value;
+      EXPECT_EQ(Ask(number, arguments), kAllow) << rule.name << " " << value;
+      // What the kernel ignores, the rule ignores.
+      arguments[rule.argument] = value | (~rule.mask & 0xffffffff00000000ULL);
+      EXPECT_EQ(Ask(number, arguments), kAllow) << rule.name << " wide " << value;
+      // Each masked bit counts.
+      for (int bit = 0; bit < 64; ++bit) {
+        const uint64_t changed = value ^ (uint64_t{1} << bit);
+        if ((rule.mask >> bit & 1) == 0 || allowed.contains(changed & rule.mask)) continue;
+        arguments[rule.argument] = changed;
+        EXPECT_EQ(Ask(number, arguments), kEperm) << rule.name << " bit " << bit << " of " << value;
+      }
+    }
+  }
+}
+
+TEST_F(PolicyTest, EveryNumberThatIsNotNamedFails) {
+  std::set<int> named;
+  for (const SyscallGroup& group : TenantPolicy().allowed) {
+    for (std::string_view name : group.names) named.insert(seccomp_syscall_resolve_name(std::string(name).c_str()));
+  }
+  for (const ArgumentRule& rule : TenantPolicy().ruled) named.insert(seccomp_syscall_resolve_name(std::string(rule.name).c_str()));
+  for (const AbsentCall& call : TenantPolicy().absent) {
+    const int number = seccomp_syscall_resolve_name(std::string(call.name).c_str());
+    named.insert(number >= 0 ? number : call.number);
+    EXPECT_EQ(Ask(number >= 0 ? number : call.number), kEnosys) << call.name;
+  }
+  for (int number = 0; number < 600; ++number) {
+    if (!named.contains(number)) {
+        EXPECT_EQ(Ask(number), kEperm) << number;
+      }
+  }
+}
+
+TEST_F(PolicyTest, TheCallsThatMatterMost) {
+  for (long number : {SYS_ptrace, SYS_mount, SYS_umount2, SYS_unshare, SYS_setns, SYS_bpf, SYS_perf_event_open, SYS_userfaultfd,
+                      SYS_keyctl, SYS_init_module, SYS_kexec_load, SYS_process_vm_writev, SYS_pidfd_getfd, SYS_chroot,
+                      SYS_open_by_handle_at, SYS_name_to_handle_at, SYS_fanotify_init, SYS_syslog, SYS_kcmp, SYS_process_madvise,
+                      SYS_memfd_secret, SYS_mbind, SYS_shmget, SYS_memfd_create, SYS_quotactl, SYS_fsopen, SYS_fspick, SYS_move_mount,
+                      SYS_open_tree, SYS_mount_setattr, SYS_lookup_dcookie, SYS_seccomp, SYS_setuid, SYS_setgroups}) {
+    EXPECT_EQ(Ask(number), kEperm) << number;
+  }
+  EXPECT_EQ(Ask(SYS_clone, {SIGCHLD}), kAllow);
+  for (uint64_t flag : {CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET}) {
+    EXPECT_EQ(Ask(SYS_clone, {flag | SIGCHLD}), kEperm) << flag;
+  }
+  EXPECT_EQ(Ask(SYS_socket, {AF_UNIX}), kAllow);
+  for (uint64_t family = 0; family < 50; ++family) {
+    if (family != AF_UNIX) {
+        EXPECT_EQ(Ask(SYS_socket, {family}), kEperm) << family;
+      }
+  }
+  EXPECT_EQ(Ask(SYS_ioctl, {0, TIOCSTI}), kEperm);
+  EXPECT_EQ(Ask(SYS_ioctl, {0, 0x100000000ULL | TIOCSTI}), kEperm);
+  EXPECT_EQ(Ask(SYS_ioctl, {0, TIOCLINUX}), kEperm);
+  EXPECT_EQ(Ask(SYS_mknodat, {0, 0, S_IFCHR | 0600}), kEperm);
+  EXPECT_EQ(Ask(SYS_prlimit64, {0}), kAllow);
+  EXPECT_EQ(Ask(SYS_prlimit64, {17}), kEperm);
+}
+
+TEST_F(PolicyTest, ForeignArchitecturesAreKilled) {
+  EXPECT_EQ(Ask(3, {}, kForeign), SECCOMP_RET_KILL_PROCESS);
+#if defined(__x86_64__)
+  EXPECT_NE(Ask(0x40000000L | SYS_read), kAllow);  // x32
+#endif
+}
+
+TEST_F(PolicyTest, APolicyThatCannotBeExpressedIsAnError) {
+  SeccompPolicy policy = TenantPolicy();
+  policy.allowed.push_back({"a reason", {"no_such_call"}});
+  EXPECT_FALSE(BuildSeccompFilter(policy).ok());
+}
+
+}  // namespace
+}  // namespace auspex::runnerd
