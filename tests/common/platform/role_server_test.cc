@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "common/ipc/role_server.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <grp.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <grp.h>
 
 #include <cstring>
+#include <fstream>
+#include <vector>
 
 #include "auspex/runnerd/v1/runnerd.grpc.pb.h"
 #include "common/ipc/channel.h"
@@ -163,6 +167,65 @@ TEST_F(RoleServerTest, ConnectionsAreBoundedAndFreedAgain) {
   // gRPC closes its side when it has seen ours closed, which is soon but not at once.
   for (int i = 0; i < 100 && !(status = Call(&outcome)).ok(); ++i) ::usleep(20000);
   EXPECT_TRUE(Call(&outcome).ok());
+}
+
+// Octets that this process holds in memory now.
+size_t Resident() {
+  std::ifstream file("/proc/self/statm");
+  size_t size = 0, resident = 0;
+  file >> size >> resident;
+  return resident * static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+std::string Frame(char type, char flags, uint32_t stream, const std::string& payload) {
+  std::string frame;
+  for (const int shift : {16, 8, 0}) frame.push_back(static_cast<char>(payload.size() >> shift));
+  frame.push_back(type);
+  frame.push_back(flags);
+  for (const int shift : {24, 16, 8, 0}) frame.push_back(static_cast<char>(stream >> shift));
+  return frame + payload;
+}
+
+// A peer that begins many large messages and ends none of them: what is held for it is bounded.
+TEST_F(RoleServerTest, HalfSentMessagesAreHeldUpToTheBound) {
+  constexpr size_t kBound = 4 * 1024 * 1024;
+  auto started = RoleServer::Start({.role = "test/owner", .socket_path = socket_, .allow = PeerRule::Self(), .max_memory_octets = kBound}, {&service_});
+  ASSERT_TRUE(started.ok()) << started.status();
+  server_ = std::move(*started);
+  service_.server = server_.get();
+  const auto literal = [](const std::string& name, const std::string& value) {
+    return std::string(1, '\0') + static_cast<char>(name.size()) + name + static_cast<char>(value.size()) + value;
+  };
+  const std::string headers = literal(":method", "POST") + literal(":scheme", "http") +
+                              literal(":path", "/auspex.runnerd.v1.Sandboxes/Abort") + literal(":authority", "x") +
+                              literal("te", "trailers") + literal("content-type", "application/grpc");
+  // The prefix of a message of 4,000,000 octets, and the first of them.
+  const std::string begun = std::string("\0\0\x3d\x09\0", 5) + std::string(16000, 'x');
+  const size_t before = Resident();
+  std::vector<int> fds;
+  for (int connection = 0; connection < 12; ++connection) {
+    const int fd = Connect();
+    ASSERT_GE(fd, 0);
+    fds.push_back(fd);
+    std::string octets = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + Frame(4, 0, 0, "");
+    for (uint32_t i = 0; i < 120; ++i) octets += Frame(1, 4, 1 + 2 * i, headers);
+    for (int round = 0; round < 3; ++round) {
+      for (uint32_t i = 0; i < 120; ++i) octets += Frame(0, 0, 1 + 2 * i, round == 0 ? begun : std::string(16000, 'x'));
+    }
+    // Until all is taken, or the server takes no more, or it has closed the connection.
+    ::fcntl(fd, F_SETFL, O_NONBLOCK);
+    char answer[65536];
+    pollfd wait{fd, POLLOUT | POLLIN, 0};
+    for (size_t at = 0; at < octets.size() && ::poll(&wait, 1, 200) > 0;) {
+      if ((wait.revents & POLLIN) != 0 && ::recv(fd, answer, sizeof answer, 0) == 0) break;
+      if ((wait.revents & (POLLERR | POLLHUP)) != 0) break;
+      const ssize_t sent = ::send(fd, octets.data() + at, octets.size() - at, MSG_NOSIGNAL);
+      if (sent > 0) at += static_cast<size_t>(sent);
+    }
+  }
+  const size_t after = Resident();
+  EXPECT_LT(after, before + 8 * kBound) << "grown by " << (after - before);
+  for (const int fd : fds) ::close(fd);
 }
 
 TEST_F(RoleServerTest, HealthServiceAnswersNothingElseDoes) {
