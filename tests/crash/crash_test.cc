@@ -128,6 +128,11 @@ class Crash : public ::testing::Test {
       EXPECT_TRUE(results.insert(result["result_id"].get<std::string>()).second)
           << "twice: " << result;
     }
+    // Nothing half unpacked is left: every package folder bears its manifest's hash.
+    const e2e::Finished odd =
+        e2e::RunCommand({"/usr/bin/find", worker.home() + "/state/runnerd/packages", "-mindepth",
+                         "1", "-maxdepth", "1", "-not", "-regex", ".*/[0-9a-f]*"});
+    EXPECT_THAT(odd.out, IsEmpty());
     // keyd is started afresh for this and reads its whole journal.
     ASSERT_EQ(worker.StopDaemon(), 0);
     const Json journal = worker.VerbJson({"audit", "show"}, 60);

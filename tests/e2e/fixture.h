@@ -18,7 +18,8 @@ namespace auspex::e2e {
 class LabTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    coordinator_ = std::make_unique<Coordinator>(folder_ / "c");
+    coordinator_ =
+        std::make_unique<Coordinator>(folder_ / "c", std::vector<std::string>{"--idp", "fake"});
     ASSERT_NO_FATAL_FAILURE(coordinator_->Start());
   }
 

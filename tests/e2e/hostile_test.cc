@@ -364,9 +364,10 @@ TEST_F(Hostile, APayloadOfStrangeShapeIsEchoedOrRefusedNeverFatal) {
                  {{"\u202e\u0007", "\x1b]0;title\x07"}, {"", ""}, {"__proto__", 1}});
   server_->Offer("strange-large", {{"text", std::string(900'000, 'x')}});
   for (const char* unit : {"strange-deep", "strange-numbers", "strange-names", "strange-large"}) {
-    EXPECT_TRUE(Eventually(20, [&] {
-      return server_->Results().contains(unit) || server_->Refusals().contains(unit);
-    })) << unit << worker_->Verb({"queue"}).out << worker_->Verb({"peek", unit}).out;
+    EXPECT_TRUE(Eventually(
+        20,
+        [&] { return server_->Results().contains(unit) || server_->Refusals().contains(unit); }))
+        << unit << worker_->Verb({"queue"}).out << worker_->Verb({"peek", unit}).out;
   }
   RunGoodUnit("after-strange");
   ExpectWell();

@@ -68,6 +68,7 @@ TEST_F(LabTest, SigtermLeavesNoProcessEvenWithUnitsRunning) {
   EXPECT_EQ(worker.StopDaemon(), 0);
   EXPECT_THAT(PidsNaming("sleep", "86431"), IsEmpty());
   EXPECT_THAT(ProcessesNaming(worker.home()), IsEmpty());
+  EXPECT_THAT(ReadText(worker.log()), Not(HasSubstr("did not stop in time")));
   // A worker that is started again goes on where it was: nothing was lost.
   ASSERT_NO_FATAL_FAILURE(worker.StartDaemon());
   EXPECT_TRUE(Eventually(20, [] { return PidsNaming("sleep", "86431").size() >= 4; }));
