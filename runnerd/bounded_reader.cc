@@ -12,7 +12,8 @@
 namespace auspex::runnerd {
 namespace {
 
-// Reads until the pipe is empty or `rounds` are over, and hands each piece to `take`. False at the end of the stream.
+// Reads until the pipe is empty or `rounds` are over, and hands each piece to `take`. False at the
+// end of the stream.
 template <typename Take>
 bool ReadSome(int fd, int rounds, Take take) {
   char buffer[64 * 1024];
@@ -55,7 +56,8 @@ std::string TailReader::Tail() const {
     if (line != std::string::npos && line + 1 < text_.size()) begin = line + 1;
   }
   size_t end = text_.size();
-  while (end > begin && (text_[end - 1] == '\n' || text_[end - 1] == '\r' || text_[end - 1] == ' ')) --end;
+  while (end > begin && (text_[end - 1] == '\n' || text_[end - 1] == '\r' || text_[end - 1] == ' '))
+    --end;
   return text_.substr(begin, end - begin);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What is kept of the streams that a sandbox writes. Both read without blocking and never wait for the end of the stream: a process that keeps
-// the other end open holds nothing up. One thread at a time.
+// What is kept of the streams that a sandbox writes. Both read without blocking and never wait for
+// the end of the stream: a process that keeps the other end open holds nothing up. One thread at a
+// time.
 #ifndef AUSPEX_RUNNERD_BOUNDED_READER_H_
 #define AUSPEX_RUNNERD_BOUNDED_READER_H_
 
@@ -23,7 +24,8 @@ class TailReader {
  public:
   // Room for `keep` octets; reads take at most 64 KiB at a time.
   explicit TailReader(size_t keep) : keep_(keep) {}
-  // Takes what is there, at most `rounds` reads, so that a flood cannot hold the caller; false at the end of the stream.
+  // Takes what is there, at most `rounds` reads, so that a flood cannot hold the caller; false at
+  // the end of the stream.
   bool Drain(int fd, int rounds = 4);
   // The last octets, cut at a line's start where that leaves something.
   std::string Tail() const;

@@ -10,8 +10,9 @@ namespace {
 
 double Rounded(double value, double steps) { return std::round(value * steps) / steps; }
 
-// Memory that models may take: the accelerator's, or the host's where there is none (section 8, "Accelerator budget"). Unknown for discrete NVIDIA
-// devices, whose memory only their own tools tell.
+// Memory that models may take: the accelerator's, or the host's where there is none (section 8,
+// "Accelerator budget"). Unknown for discrete NVIDIA devices, whose memory only their own tools
+// tell.
 std::optional<double> UsableMemoryGb(const HostFacts& facts) {
   std::optional<double> budget = facts.ram_total_gb;
   double reserve = 0.5;
@@ -53,7 +54,8 @@ JsonObject DeclaredCaps(const Config& config) {
 JsonObject Thermal(const ThermalReading& reading, const ThermalThresholds& thresholds) {
   JsonObject thermal;
   thermal.emplace("state", JsonValue(ThermalWord(reading.state)));
-  thermal.emplace("current_temp_c", reading.celsius ? JsonValue(Rounded(*reading.celsius, 10)) : JsonValue());
+  thermal.emplace("current_temp_c",
+                  reading.celsius ? JsonValue(Rounded(*reading.celsius, 10)) : JsonValue());
   thermal.emplace("max_temp_c", JsonValue(Rounded(thresholds.critical_c, 10)));
   thermal.emplace("zone_count", JsonValue(reading.zones));
   return thermal;
@@ -61,16 +63,21 @@ JsonObject Thermal(const ThermalReading& reading, const ThermalThresholds& thres
 
 }  // namespace
 
-JsonValue ComposeCapabilities(const HostFacts& facts, const Config& config, const ThermalReading* thermal,
-                              const ThermalThresholds& thresholds, const std::string& worker_version) {
+JsonValue ComposeCapabilities(const HostFacts& facts, const Config& config,
+                              const ThermalReading* thermal, const ThermalThresholds& thresholds,
+                              const std::string& worker_version) {
   JsonObject c;
   c.emplace("os", JsonValue(facts.os));
   c.emplace("arch", JsonValue(facts.arch));
-  c.emplace("ram_total_gb", facts.ram_total_gb ? JsonValue(Rounded(*facts.ram_total_gb, 100)) : JsonValue());
+  c.emplace("ram_total_gb",
+            facts.ram_total_gb ? JsonValue(Rounded(*facts.ram_total_gb, 100)) : JsonValue());
   c.emplace("cpu_count", facts.cpu_count ? JsonValue(*facts.cpu_count) : JsonValue());
-  c.emplace("gpus_observed", JsonValue(JsonObject{{"nvidia", JsonValue(facts.nvidia)}, {"amd", JsonValue(facts.amd)}}));
-  if (JsonObject gpus = DeclaredGpus(config); !gpus.empty()) c.emplace("gpus_declared", JsonValue(std::move(gpus)));
-  if (JsonObject caps = DeclaredCaps(config); !caps.empty()) c.emplace("declared_caps", JsonValue(std::move(caps)));
+  c.emplace("gpus_observed", JsonValue(JsonObject{{"nvidia", JsonValue(facts.nvidia)},
+                                                  {"amd", JsonValue(facts.amd)}}));
+  if (JsonObject gpus = DeclaredGpus(config); !gpus.empty())
+    c.emplace("gpus_declared", JsonValue(std::move(gpus)));
+  if (JsonObject caps = DeclaredCaps(config); !caps.empty())
+    c.emplace("declared_caps", JsonValue(std::move(caps)));
   if (!worker_version.empty()) c.emplace("worker_version", JsonValue(worker_version));
   if (!facts.models.empty()) {
     JsonArray names;
@@ -83,9 +90,11 @@ JsonValue ComposeCapabilities(const HostFacts& facts, const Config& config, cons
     c.emplace("model_sizes", JsonValue(std::move(sizes)));
   }
   PutIf(c, "usable_memory_gb", UsableMemoryGb(facts));
-  if (facts.ram_available_gb) c.emplace("available_memory_gb", JsonValue(Rounded(*facts.ram_available_gb, 100)));
+  if (facts.ram_available_gb)
+    c.emplace("available_memory_gb", JsonValue(Rounded(*facts.ram_available_gb, 100)));
   if (thermal != nullptr) c.emplace("thermal", JsonValue(Thermal(*thermal, thresholds)));
-  if (config.auto_acquire && config.execution_policy == ExecutionPolicy::kProvisioned) c.emplace("auto_acquire", JsonValue(true));
+  if (config.auto_acquire && config.execution_policy == ExecutionPolicy::kProvisioned)
+    c.emplace("auto_acquire", JsonValue(true));
   c.emplace("execute_tenant_code", JsonValue(ExecutionPolicyWord(config.execution_policy)));
   c.emplace("sandbox_policy", JsonValue(config.use_bubblewrap ? "strict" : "permissive"));
   PutIf(c, "flavor", config.flavor);

@@ -33,22 +33,26 @@ bool IsPackageFile(const std::string& path) {
 double WallSeconds(const Config& config) { return config.runner_timeout_seconds.value_or(600); }
 
 std::string ExecutorInput(const Unit& unit) {
-  // The payload is canonical already, and the names are in order; only the texts have to be written.
-  return Cat("{\"created_at\":", CanonicalString(unit.created_at), ",\"experiment_id\":",
-             CanonicalString(unit.experiment_label.str()), ",\"manifest_sha256\":",
-             CanonicalString(unit.manifest_sha256.str()), ",\"payload\":", unit.canonical_payload,
-             ",\"schema_version\":\"0.1\",\"tenant_id\":", CanonicalString(unit.tenant_id.str()), ",\"unit_id\":",
-             CanonicalString(unit.unit_id.str()), "}");
+  // The payload is canonical already, and the names are in order; only the texts have to be
+  // written.
+  return Cat("{\"created_at\":", CanonicalString(unit.created_at),
+             ",\"experiment_id\":", CanonicalString(unit.experiment_label.str()),
+             ",\"manifest_sha256\":", CanonicalString(unit.manifest_sha256.str()),
+             ",\"payload\":", unit.canonical_payload,
+             ",\"schema_version\":\"0.1\",\"tenant_id\":", CanonicalString(unit.tenant_id.str()),
+             ",\"unit_id\":", CanonicalString(unit.unit_id.str()), "}");
 }
 
-absl::StatusOr<std::string> ExecutorProgram(const std::string& program, const std::string& package_dir) {
+absl::StatusOr<std::string> ExecutorProgram(const std::string& program,
+                                            const std::string& package_dir) {
   if (program.empty() || program.find('\0') != std::string::npos) {
     return absl::InvalidArgumentError("executor.command: the program has no usable name");
   }
   if (program == "python" || program == "python3") return std::string("/usr/bin/python3");
   if (program[0] == '/') return program;
   if (Cat("/", program, "/").find("/../") != std::string::npos) {
-    return absl::InvalidArgumentError(Cat("executor.command: '", Printable(program), "' leaves the package"));
+    return absl::InvalidArgumentError(
+        Cat("executor.command: '", Printable(program), "' leaves the package"));
   }
   if (program.find('/') != std::string::npos || IsPackageFile(Cat(package_dir, "/", program))) {
     return Cat(unit_init::kPackageDir, "/", program);
@@ -56,20 +60,29 @@ absl::StatusOr<std::string> ExecutorProgram(const std::string& program, const st
   return program;
 }
 
-absl::StatusOr<SandboxSpec> TenantSandbox(const Unit& unit, const Manifest& manifest, const std::string& package_dir,
-                                          const Config& config) {
+absl::StatusOr<SandboxSpec> TenantSandbox(const Unit& unit, const Manifest& manifest,
+                                          const std::string& package_dir, const Config& config) {
   using namespace unit_init;
   SandboxSpec spec;
   ASSIGN_OR_RETURN(const std::string program, ExecutorProgram(manifest.command[0], package_dir));
   const std::string seconds = Cat(static_cast<int64_t>(std::ceil(WallSeconds(config))));
   const bool limited = config.resource_limits;
   const uint64_t scratch = ScratchOctets(config);
-  spec.command = {kInitPath, "--run", Cat(config.output_max_kb * 1024), Cat(limited ? kOpenFiles : 0),
-                  Cat(limited ? scratch : 0), Cat(limited ? static_cast<uint64_t>(config.memory_max_mb) * kMiB : 0),
-                  Cat(limited ? config.pids_max : 0), Cat(limited ? config.cpu_seconds.value_or(0) : 0), "--", program};
+  spec.command = {kInitPath,
+                  "--run",
+                  Cat(config.output_max_kb * 1024),
+                  Cat(limited ? kOpenFiles : 0),
+                  Cat(limited ? scratch : 0),
+                  Cat(limited ? static_cast<uint64_t>(config.memory_max_mb) * kMiB : 0),
+                  Cat(limited ? config.pids_max : 0),
+                  Cat(limited ? config.cpu_seconds.value_or(0) : 0),
+                  "--",
+                  program};
   spec.command.insert(spec.command.end(), manifest.command.begin() + 1, manifest.command.end());
-  for (const std::string& word : {std::string("--input"), std::string(kInputPath), std::string("--output"), std::string(kOutputPath),
-                                  std::string("--models"), std::string(kModelsDir), std::string("--timeout"), seconds}) {
+  for (const std::string& word :
+       {std::string("--input"), std::string(kInputPath), std::string("--output"),
+        std::string(kOutputPath), std::string("--models"), std::string(kModelsDir),
+        std::string("--timeout"), seconds}) {
     spec.command.push_back(word);
   }
   JsonArray command;
@@ -79,7 +92,8 @@ absl::StatusOr<SandboxSpec> TenantSandbox(const Unit& unit, const Manifest& mani
                       {"AUSPEXAI_OUTPUT_PATH", kOutputPath},
                       {"AUSPEXAI_EXECUTOR_COMMAND", WriteCanonical(JsonValue(std::move(command)))},
                       {"AUSPEXAI_EXECUTOR_DIR", kPackageDir}};
-  if (config.runner_timeout_seconds) spec.environment.emplace_back("AUSPEXAI_EXECUTOR_TIMEOUT", seconds);
+  if (config.runner_timeout_seconds)
+    spec.environment.emplace_back("AUSPEXAI_EXECUTOR_TIMEOUT", seconds);
   if (manifest.capture_raw) spec.environment.emplace_back("AUSPEXAI_CAPTURE_RAW", "1");
   spec.working_directory = kPackageDir;
   spec.unit_octets = scratch;

@@ -44,7 +44,8 @@ absl::StatusOr<std::optional<std::string>> TakeRawText(JsonObject& payload) {
   if (at == payload.end()) return std::nullopt;
   std::optional<std::string> raw;
   if (const std::string* text = at->second.as_string()) {
-    if (!IsUtf8(*text)) return Bad("payload.raw_response", "has an unpaired surrogate and so no UTF-8 form");
+    if (!IsUtf8(*text))
+      return Bad("payload.raw_response", "has an unpaired surrogate and so no UTF-8 form");
     raw = *text;
   }
   payload.erase(at);
@@ -53,7 +54,8 @@ absl::StatusOr<std::optional<std::string>> TakeRawText(JsonObject& payload) {
 
 }  // namespace
 
-absl::StatusOr<UnitResult> ParseExecutorOutput(std::string_view untrusted_text, const UnitId& unit_id, bool capture_raw,
+absl::StatusOr<UnitResult> ParseExecutorOutput(std::string_view untrusted_text,
+                                               const UnitId& unit_id, bool capture_raw,
                                                int64_t now_micros) {
   JsonLimits limits;
   limits.allow_non_finite = false;
@@ -61,7 +63,8 @@ absl::StatusOr<UnitResult> ParseExecutorOutput(std::string_view untrusted_text, 
   if (!output.ok()) return Bad("is not usable:", std::string(output.status().message()));
   if (output->as_object() == nullptr) return Bad("is", "no JSON object");
   if (const JsonValue* id = output->Find("unit_id"); id != nullptr) {
-    if (id->as_string() == nullptr || *id->as_string() != unit_id.str()) return Bad("unit_id", "is not the unit's");
+    if (id->as_string() == nullptr || *id->as_string() != unit_id.str())
+      return Bad("unit_id", "is not the unit's");
   }
   UnitResult result;
   ASSIGN_OR_RETURN(result.completed_at, CompletedAt(*output, now_micros));
@@ -74,7 +77,8 @@ absl::StatusOr<UnitResult> ParseExecutorOutput(std::string_view untrusted_text, 
   }
   result.canonical_payload = WriteCanonical(payload);
   if (result.canonical_payload.size() > kMaxCanonicalPayload) {
-    return Bad("payload", Cat("is larger than ", kMaxCanonicalPayload, " octets in canonical form"));
+    return Bad("payload",
+               Cat("is larger than ", kMaxCanonicalPayload, " octets in canonical form"));
   }
   return result;
 }

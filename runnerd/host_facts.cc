@@ -31,7 +31,8 @@ std::vector<std::string> List(const std::string& folder, size_t limit) {
   while (list != nullptr && names.size() < limit) {
     const dirent* entry = readdir(list.get());
     if (entry == nullptr) break;
-    if (std::string_view name = entry->d_name; name != "." && name != "..") names.emplace_back(name);
+    if (std::string_view name = entry->d_name; name != "." && name != "..")
+      names.emplace_back(name);
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -44,11 +45,14 @@ std::optional<double> MemoryLine(std::string_view text, std::string_view name) {
   text.remove_prefix(at + name.size());
   text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
   uint64_t kilobytes = 0;
-  if (std::from_chars(text.data(), text.data() + text.size(), kilobytes).ec != std::errc()) return std::nullopt;
+  if (std::from_chars(text.data(), text.data() + text.size(), kilobytes).ec != std::errc())
+    return std::nullopt;
   return static_cast<double>(kilobytes) / 1048576.0;
 }
 
-bool Opens(const std::string& path) { return UniqueFd(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)).valid(); }
+bool Opens(const std::string& path) {
+  return UniqueFd(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)).valid();
+}
 
 bool IsNvidiaDevice(std::string_view name) {
   constexpr std::string_view kPrefix = "nvidia";
@@ -59,7 +63,8 @@ bool IsNvidiaDevice(std::string_view name) {
 bool IsUnified(const std::string& root) {
   auto model = ReadFile(Cat(root, "/proc/device-tree/model"), 4096);
   if (!model.ok()) return false;
-  std::transform(model->begin(), model->end(), model->begin(), [](unsigned char c) { return static_cast<char>(tolower(c)); });
+  std::transform(model->begin(), model->end(), model->begin(),
+                 [](unsigned char c) { return static_cast<char>(tolower(c)); });
   for (const char* word : {"jetson", "tegra", "orin", "xavier"}) {
     if (model->find(word) != std::string::npos) return true;
   }
@@ -71,7 +76,8 @@ std::optional<double> AmdVram(const std::string& root) {
     if (!card.starts_with("card")) continue;
     auto text = ReadFile(Cat(root, "/sys/class/drm/", card, "/device/mem_info_vram_total"), 64);
     uint64_t octets = 0;
-    if (text.ok() && std::from_chars(text->data(), text->data() + text->size(), octets).ec == std::errc()) {
+    if (text.ok() &&
+        std::from_chars(text->data(), text->data() + text->size(), octets).ec == std::errc()) {
       return static_cast<double>(octets) / 1e9;
     }
   }
@@ -87,7 +93,8 @@ std::map<std::string, uint64_t> Models(const std::string& store) {
     bool any = false;
     for (const std::string& file : List(Cat(store, "/", name), kMaxModelFiles)) {
       struct stat info;
-      if (lstat(Cat(store, "/", name, "/", file).c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
+      if (lstat(Cat(store, "/", name, "/", file).c_str(), &info) != 0 || !S_ISREG(info.st_mode))
+        continue;
       any = true;
       octets += static_cast<uint64_t>(info.st_size);
     }
@@ -106,7 +113,8 @@ HostFacts MeasureHost(const std::string& root, const std::string& models_dir) {
     facts.ram_total_gb = MemoryLine(*text, "MemTotal:");
     facts.ram_available_gb = MemoryLine(*text, "MemAvailable:");
   }
-  if (long online = sysconf(_SC_NPROCESSORS_ONLN); online > 0) facts.cpu_count = static_cast<int>(online);
+  if (long online = sysconf(_SC_NPROCESSORS_ONLN); online > 0)
+    facts.cpu_count = static_cast<int>(online);
   for (const std::string& device : List(Cat(root, "/dev"), 4096)) {
     if (IsNvidiaDevice(device) && Opens(Cat(root, "/dev/", device))) ++facts.nvidia;
   }

@@ -30,7 +30,8 @@ absl::StatusOr<InitReport> ParseInitReport(std::string_view text) {
   InitReport report;
   const std::string_view started = unit_init::kStarted;
   if (text.size() < started.size() && started.starts_with(text)) return report;
-  if (!text.starts_with(started)) return absl::InvalidArgumentError("sandbox report: does not begin as one");
+  if (!text.starts_with(started))
+    return absl::InvalidArgumentError("sandbox report: does not begin as one");
   text.remove_prefix(started.size());
   report.kind = InitReport::Kind::kUnfinished;
   std::string_view end, kind, number, output, size_text;
@@ -44,7 +45,9 @@ absl::StatusOr<InitReport> ParseInitReport(std::string_view text) {
     return absl::InvalidArgumentError("sandbox report: bad end line");
   }
   if (text.size() < size) return report;
-  if (text.size() > size) return absl::InvalidArgumentError(Cat("sandbox report: ", text.size() - size, " octets too many"));
+  if (text.size() > size)
+    return absl::InvalidArgumentError(
+        Cat("sandbox report: ", text.size() - size, " octets too many"));
   if (kind == "exited") {
     report.kind = InitReport::Kind::kExited;
   } else if (kind == "signaled") {

@@ -14,15 +14,18 @@ struct InitReport {
   enum class Kind {
     kNotStarted,  // not one octet: the sandbox was never finished
     kUnfinished,  // started, but the end is missing: the init was killed
-    kExited, kSignaled, kFailed,  // as in protocol.h
+    kExited,
+    kSignaled,
+    kFailed,  // as in protocol.h
   };
   Kind kind = Kind::kNotStarted;
-  int number = 0;         // exit status, signal or errno
-  std::string output;     // the word for the output file
-  std::string content;    // with output "ok"
+  int number = 0;       // exit status, signal or errno
+  std::string output;   // the word for the output file
+  std::string content;  // with output "ok"
 };
 
-// INVALID_ARGUMENT when the text is no report at all: that would be a fault of ours, since no tenant can write there.
+// INVALID_ARGUMENT when the text is no report at all: that would be a fault of ours, since no
+// tenant can write there.
 absl::StatusOr<InitReport> ParseInitReport(std::string_view text);
 
 }  // namespace auspex::runnerd

@@ -10,7 +10,8 @@ namespace {
 constexpr int64_t kRetryMicros = 30'000'000;
 }  // namespace
 
-Isolation::Isolation(std::function<ProbeResult()> probe, const Clock& clock) : probe_(std::move(probe)), clock_(clock) {}
+Isolation::Isolation(std::function<ProbeResult()> probe, const Clock& clock)
+    : probe_(std::move(probe)), clock_(clock) {}
 
 Isolation::~Isolation() {
   if (thread_.joinable()) thread_.join();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Isolation: whether the strict sandbox works on this host, found out once in the background and again when asked or some time after a failure. Safe from any thread.
+// Isolation: whether the strict sandbox works on this host, found out once in the background and
+// again when asked or some time after a failure. Safe from any thread.
 #ifndef AUSPEX_RUNNERD_ISOLATION_H_
 #define AUSPEX_RUNNERD_ISOLATION_H_
 
@@ -21,7 +22,8 @@ class Isolation {
 
   // Probes on a thread of its own. Call once.
   void StartInBackground();
-  // The last result; probes first when there is none, or when the last one failed more than 30 s ago.
+  // The last result; probes first when there is none, or when the last one failed more than 30 s
+  // ago.
   ProbeResult Ensure();
   // Probes now.
   ProbeResult Refresh();
@@ -33,8 +35,8 @@ class Isolation {
 
   const std::function<ProbeResult()> probe_;
   const Clock& clock_;
-  std::mutex running_;          // held while probing
-  mutable std::mutex mutex_;    // guards what follows
+  std::mutex running_;        // held while probing
+  mutable std::mutex mutex_;  // guards what follows
   std::optional<ProbeResult> last_;
   int64_t last_at_ = 0;
   std::thread thread_;

@@ -31,7 +31,8 @@ KeydClient::KeydClient(const std::string& socket)
     : stub_(new Stub{rpc::ResultSigner::NewStub(ConnectTo(socket))}) {}
 KeydClient::~KeydClient() = default;
 
-absl::StatusOr<SignedResult> KeydClient::Sign(const Unit& unit, const UnitResult& result, RunControl& control) {
+absl::StatusOr<SignedResult> KeydClient::Sign(const Unit& unit, const UnitResult& result,
+                                              RunControl& control) {
   rpc::SignResultRequest request;
   request.set_unit_id(unit.unit_id.str());
   request.set_assignment_id(unit.assignment_id.str());
@@ -43,7 +44,10 @@ absl::StatusOr<SignedResult> KeydClient::Sign(const Unit& unit, const UnitResult
   rpc::SignResultResponse answer;
   RETURN_IF_ERROR(CallUntilAnswered(
       "keyd.SignResult",
-      [&](grpc::ClientContext& context) { return stub_->signer->SignResult(&context, request, &answer); }, PauseFor(control)));
+      [&](grpc::ClientContext& context) {
+        return stub_->signer->SignResult(&context, request, &answer);
+      },
+      PauseFor(control)));
   SignedResult done;
   done.result = result;
   done.worker_pubkey = answer.worker_pubkey();
@@ -57,12 +61,16 @@ absl::StatusOr<SignedResult> KeydClient::Sign(const Unit& unit, const UnitResult
     rpc::SignRawTextResponse raw_answer;
     RETURN_IF_ERROR(CallUntilAnswered(
         "keyd.SignRawText",
-        [&](grpc::ClientContext& context) { return stub_->signer->SignRawText(&context, raw, &raw_answer); },
+        [&](grpc::ClientContext& context) {
+          return stub_->signer->SignRawText(&context, raw, &raw_answer);
+        },
         PauseFor(control)));
     done.raw_signature = raw_answer.signature();
-    if (done.raw_signature.size() != kSignatureOctets) return absl::InternalError("keyd.SignRawText: no signature in the answer");
+    if (done.raw_signature.size() != kSignatureOctets)
+      return absl::InternalError("keyd.SignRawText: no signature in the answer");
   }
-  if (done.signature.size() != kSignatureOctets || done.worker_pubkey.size() != 64 || done.result_sha256.size() != 32) {
+  if (done.signature.size() != kSignatureOctets || done.worker_pubkey.size() != 64 ||
+      done.result_sha256.size() != 32) {
     return absl::InternalError("keyd.SignResult: a field of the answer has the wrong size");
   }
   return done;

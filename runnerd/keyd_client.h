@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// KeydClient: has results signed by keyd, the only thing this process may ask of it. Safe from any thread.
+// KeydClient: has results signed by keyd, the only thing this process may ask of it. Safe from any
+// thread.
 #ifndef AUSPEX_RUNNERD_KEYD_CLIENT_H_
 #define AUSPEX_RUNNERD_KEYD_CLIENT_H_
 
@@ -15,7 +16,8 @@ class KeydClient final : public UnitSigner {
   // `socket`: keyd's result role. Connects when first used.
   explicit KeydClient(const std::string& socket);
   ~KeydClient() override;
-  absl::StatusOr<SignedResult> Sign(const Unit& unit, const UnitResult& result, RunControl& control) override;
+  absl::StatusOr<SignedResult> Sign(const Unit& unit, const UnitResult& result,
+                                    RunControl& control) override;
 
  private:
   struct Stub;

@@ -33,21 +33,24 @@ std::vector<pid_t> AllProcesses() {
     const std::string_view name = entry->d_name;
     pid_t pid = 0;
     auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
-    if (error == std::errc() && end == name.data() + name.size() && pid != getpid()) pids.push_back(pid);
+    if (error == std::errc() && end == name.data() + name.size() && pid != getpid())
+      pids.push_back(pid);
   }
   return pids;
 }
 
 bool Belongs(pid_t pid, const struct stat& etc, const std::string& etc_folder) {
   struct stat info;
-  if (stat(Cat("/proc/", pid, "/root/etc").c_str(), &info) == 0 && info.st_ino == etc.st_ino && info.st_dev == etc.st_dev) {
+  if (stat(Cat("/proc/", pid, "/root/etc").c_str(), &info) == 0 && info.st_ino == etc.st_ino &&
+      info.st_dev == etc.st_dev) {
     return true;
   }
   // bubblewrap's own process lives in the host's root; its argument is a whole word between NULs.
   const auto line = ReadFile(Cat("/proc/", pid, "/cmdline"), kMaxCommandLine);
   if (!line.ok()) return false;
   const std::string_view program = std::string_view(*line).substr(0, line->find('\0'));
-  return program.ends_with("/bwrap") && line->find(Cat('\0', etc_folder, '\0')) != std::string::npos;
+  return program.ends_with("/bwrap") &&
+         line->find(Cat('\0', etc_folder, '\0')) != std::string::npos;
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// auspex-runnerd: harden, clear what an earlier one left, prepare the sandboxes, serve the owner, work for stated.
+// auspex-runnerd: harden, clear what an earlier one left, prepare the sandboxes, serve the owner,
+// work for stated.
 #include <string>
 #include <utility>
 
@@ -25,8 +26,9 @@ namespace auspex::runnerd {
 namespace {
 
 constexpr int kCleanStop = 0, kRefusedToStart = 2;
-// What running units get at a stop. What is not done by then is killed and left to stated, which hands it out again: the coordinator's lease
-// still runs, so nothing is lost and nothing has to be refused.
+// What running units get at a stop. What is not done by then is killed and left to stated, which
+// hands it out again: the coordinator's lease still runs, so nothing is lost and nothing has to be
+// refused.
 constexpr double kStopGraceSeconds = 5;
 
 absl::Status InStep(std::string_view step, const absl::Status& status) {
@@ -34,8 +36,9 @@ absl::Status InStep(std::string_view step, const absl::Status& status) {
   return absl::Status(status.code(), Cat(step, ": ", std::string(status.message())));
 }
 
-// What sandboxes inherit has to leave bubblewrap its work: no Landlock here (a confined process may not mount), and the socket filter
-// leaves it netlink for the loopback of a new network namespace. Tenants get the narrower filter on top.
+// What sandboxes inherit has to leave bubblewrap its work: no Landlock here (a confined process may
+// not mount), and the socket filter leaves it netlink for the loopback of a new network namespace.
+// Tenants get the narrower filter on top.
 absl::Status Harden() {
   RETURN_IF_ERROR(InStep("hardening no-dump", DisableDumps()));
   RETURN_IF_ERROR(InStep("hardening no-new-privileges", NoNewPrivileges()));
@@ -56,16 +59,20 @@ absl::Status Serve(Daemon& daemon) {
   ThermalGovernor thermal({at_start.warn_c, at_start.crit_c, at_start.resume_c},
                           thermal_root.empty() ? "/sys/class/thermal" : thermal_root);
   Isolation isolation([&host] { return RunProbe(host); });
-  const std::shared_ptr<grpc::Channel> to_stated = ConnectTo(daemon.layout().Socket("stated", "run"));
+  const std::shared_ptr<grpc::Channel> to_stated =
+      ConnectTo(daemon.layout().Socket("stated", "run"));
   StatedClient stated(to_stated);
   KeydClient keyd(daemon.layout().Socket("keyd", "result"));
-  ASSIGN_OR_RETURN(const std::unique_ptr<PackageStore> packages, PackageStore::Open(daemon.state_dir(), host, stated));
+  ASSIGN_OR_RETURN(const std::unique_ptr<PackageStore> packages,
+                   PackageStore::Open(daemon.state_dir(), host, stated));
   UnitPipeline pipeline({host, load_config, thermal, isolation, *packages, keyd, Clock::System()});
 
   // The two name each other; neither calls the other before Start.
   Monitor* monitor_handle = nullptr;
-  WorkLoop work(to_stated, stated, pipeline, at_start.slots, [&monitor_handle] { monitor_handle->ReportAgain(); });
-  Monitor monitor({thermal, load_config, [&stated](const std::string& json) { return stated.ReportCapabilities(json); },
+  WorkLoop work(to_stated, stated, pipeline, at_start.slots,
+                [&monitor_handle] { monitor_handle->ReportAgain(); });
+  Monitor monitor({thermal, load_config,
+                   [&stated](const std::string& json) { return stated.ReportCapabilities(json); },
                    [&work] { work.slots().EndAll(EndReason::kThermal); }, "", AUSPEX_VERSION});
   monitor_handle = &monitor;
 
@@ -80,7 +87,8 @@ absl::Status Serve(Daemon& daemon) {
   isolation.StartInBackground();
   monitor.Start();
   work.Start();
-  LogInfo("serving", {{"slots", at_start.slots}, {"policy", ExecutionPolicyWord(at_start.execution_policy)}});
+  LogInfo("serving",
+          {{"slots", at_start.slots}, {"policy", ExecutionPolicyWord(at_start.execution_policy)}});
   daemon.NotifyReady();
   const int signal = daemon.WaitForStop();
   work.Stop(kStopGraceSeconds);
@@ -91,10 +99,10 @@ absl::Status Serve(Daemon& daemon) {
 }
 
 int Main(int argc, char** argv) {
-  absl::StatusOr<Daemon> daemon =
-      Daemon::Init("runnerd", argc, argv,
-                   {{"--programs", true, "folder of auspex-unit-init and auspex-unpack"},
-                    {"--thermal-root", true, "folder with thermal_zone* (default /sys/class/thermal)"}});
+  absl::StatusOr<Daemon> daemon = Daemon::Init(
+      "runnerd", argc, argv,
+      {{"--programs", true, "folder of auspex-unit-init and auspex-unpack"},
+       {"--thermal-root", true, "folder with thermal_zone* (default /sys/class/thermal)"}});
   const absl::Status status = daemon.ok() ? Serve(*daemon) : daemon.status();
   if (status.ok()) return kCleanStop;
   LogError("refused_to_start", {{"cause", std::string(status.message())}});

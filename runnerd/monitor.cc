@@ -60,7 +60,8 @@ void Monitor::Watch() {
     }
     const JsonValue capabilities =
         ComposeCapabilities(MeasureHost(parts_.host_root, config.models_store_dir), config,
-                            parts_.thermal.has_sensor() ? &reading : nullptr, parts_.thermal.thresholds(), parts_.worker_version);
+                            parts_.thermal.has_sensor() ? &reading : nullptr,
+                            parts_.thermal.thresholds(), parts_.worker_version);
     const std::string lasting = WithoutMeasurements(capabilities);
     std::unique_lock lock(mutex_);
     if (stopping_) return;

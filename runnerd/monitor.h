@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Monitor: the thread that looks at the host every 5 s: ends units when it gets too hot, and reports capabilities when they changed and at least every
-// 15 s. Public methods are safe from any thread.
+// Monitor: the thread that looks at the host every 5 s: ends units when it gets too hot, and
+// reports capabilities when they changed and at least every 15 s. Public methods are safe from any
+// thread.
 #ifndef AUSPEX_RUNNERD_MONITOR_H_
 #define AUSPEX_RUNNERD_MONITOR_H_
 
@@ -20,11 +21,11 @@ namespace auspex::runnerd {
 class Monitor {
  public:
   struct Parts {
-    ThermalGovernor& thermal;                                     // lent
+    ThermalGovernor& thermal;  // lent
     std::function<absl::StatusOr<Config>()> load_config;
     std::function<absl::Status(const std::string& canonical_json)> report;  // to stated
-    std::function<void()> overheated;                             // ends what runs
-    std::string host_root;                                        // see MeasureHost
+    std::function<void()> overheated;                                       // ends what runs
+    std::string host_root;                                                  // see MeasureHost
     std::string worker_version;
   };
   explicit Monitor(Parts parts) : parts_(std::move(parts)) {}

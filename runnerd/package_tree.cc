@@ -52,15 +52,18 @@ class Lister {
   }
 
   void Note(const std::string& path, const struct stat& info) {
-    identity_.Update(Cat(path, '\0', info.st_dev, ' ', info.st_ino, ' ', info.st_mode, ' ', info.st_uid, ' ', info.st_size, ' ',
-                         info.st_mtim.tv_sec, '.', info.st_mtim.tv_nsec, ' ', info.st_ctim.tv_sec, '.', info.st_ctim.tv_nsec, '\n'));
+    identity_.Update(Cat(path, '\0', info.st_dev, ' ', info.st_ino, ' ', info.st_mode, ' ',
+                         info.st_uid, ' ', info.st_size, ' ', info.st_mtim.tv_sec, '.',
+                         info.st_mtim.tv_nsec, ' ', info.st_ctim.tv_sec, '.', info.st_ctim.tv_nsec,
+                         '\n'));
   }
 
  private:
   absl::Status Take(int folder, const std::string& prefix, const std::string& name) {
     const std::string path = prefix.empty() ? name : Cat(prefix, "/", name);
     struct stat info;
-    if (fstatat(folder, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return ErrnoStatus(errno, "look at", path);
+    if (fstatat(folder, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+      return ErrnoStatus(errno, "look at", path);
     if (std::string why = CheckMemberPath(path, limits_); !why.empty()) return Unsafe(path, why);
     if (++members_ > limits_.members) return Unsafe(path, "is one too many");
     Note(path, info);
@@ -90,8 +93,10 @@ absl::StatusOr<std::string> HashFile(const std::string& folder, const PackageTre
   if (!fd) return ErrnoStatus(errno, "open", path);
   struct stat info;
   if (fstat(fd.get(), &info) != 0) return ErrnoStatus(errno, "look at", path);
-  if (info.st_ino != file.info.st_ino || info.st_dev != file.info.st_dev || info.st_size != file.info.st_size) {
-    return absl::FailedPreconditionError(Cat("package: '", Printable(file.path, 120), "' changed while it was checked"));
+  if (info.st_ino != file.info.st_ino || info.st_dev != file.info.st_dev ||
+      info.st_size != file.info.st_size) {
+    return absl::FailedPreconditionError(
+        Cat("package: '", Printable(file.path, 120), "' changed while it was checked"));
   }
   Sha256Stream hash;
   char buffer[64 * 1024];

@@ -16,7 +16,8 @@ namespace auspex::runnerd {
 namespace {
 
 constexpr double kProbeSeconds = 15;
-constexpr const char* kReinstall = "the sandbox is not what this release builds: reinstall bubblewrap and auspex";
+constexpr const char* kReinstall =
+    "the sandbox is not what this release builds: reinstall bubblewrap and auspex";
 
 using Facts = std::map<std::string, std::string, std::less<>>;
 
@@ -47,11 +48,14 @@ class Judge {
   bool Apart(std::string_view kind, const std::map<std::string, std::string>& outside) const {
     auto inside = facts_.find(Cat("ns_", kind));
     auto ours = outside.find(std::string(kind));
-    return inside != facts_.end() && inside->second.starts_with(kind) && ours != outside.end() && inside->second != ours->second;
+    return inside != facts_.end() && inside->second.starts_with(kind) && ours != outside.end() &&
+           inside->second != ours->second;
   }
   void Layer(std::string name, bool in_force, std::string remedy, bool required = true) {
-    if (required && !in_force && result_.failure.empty()) result_.failure = Cat("layer ", name, " is not in force: ", remedy);
-    result_.layers.push_back({std::move(name), in_force, required, in_force ? "" : std::move(remedy)});
+    if (required && !in_force && result_.failure.empty())
+      result_.failure = Cat("layer ", name, " is not in force: ", remedy);
+    result_.layers.push_back(
+        {std::move(name), in_force, required, in_force ? "" : std::move(remedy)});
   }
   ProbeResult Finish() {
     result_.ok = result_.failure.empty();
@@ -63,7 +67,8 @@ class Judge {
   ProbeResult result_;
 };
 
-// Whether a cgroup of our own can be made for units. Reported for the owner; the walls above do not lean on it.
+// Whether a cgroup of our own can be made for units. Reported for the owner; the walls above do not
+// lean on it.
 bool HasDelegatedCgroup() {
   auto text = ReadFile("/proc/self/cgroup", 4096);
   if (!text.ok()) return false;
@@ -72,7 +77,8 @@ bool HasDelegatedCgroup() {
   const std::string path = text->substr(at + 3, text->find('\n', at) - at - 3);
   const std::string folder = Cat("/sys/fs/cgroup", path);
   struct stat info;
-  return stat(Cat(folder, "/cgroup.controllers").c_str(), &info) == 0 && access(folder.c_str(), W_OK) == 0 && path != "/";
+  return stat(Cat(folder, "/cgroup.controllers").c_str(), &info) == 0 &&
+         access(folder.c_str(), W_OK) == 0 && path != "/";
 }
 
 std::string ReadSetting(const char* path) {
@@ -83,13 +89,18 @@ std::string ReadSetting(const char* path) {
 // Why bubblewrap could not build the sandbox, and what helps.
 std::string BuildRemedy(const std::string& said) {
   if (ReadSetting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1") {
-    return "this kernel lets only confined programs make user namespaces: install the AppArmor profile that comes with auspex, or run: "
+    return "this kernel lets only confined programs make user namespaces: install the AppArmor "
+           "profile that comes with auspex, or run: "
            "sysctl kernel.apparmor_restrict_unprivileged_userns=0";
   }
-  if (ReadSetting("/proc/sys/kernel/unprivileged_userns_clone") == "0") return "run: sysctl kernel.unprivileged_userns_clone=1";
-  if (ReadSetting("/proc/sys/user/max_user_namespaces") == "0") return "run: sysctl user.max_user_namespaces=10000";
-  if (said.find("nknown option") != std::string::npos) return "bubblewrap is too old: install 0.8 or newer";
-  return "user namespaces must be allowed for this user (in a container: seccomp and AppArmor of the container must allow them)";
+  if (ReadSetting("/proc/sys/kernel/unprivileged_userns_clone") == "0")
+    return "run: sysctl kernel.unprivileged_userns_clone=1";
+  if (ReadSetting("/proc/sys/user/max_user_namespaces") == "0")
+    return "run: sysctl user.max_user_namespaces=10000";
+  if (said.find("nknown option") != std::string::npos)
+    return "bubblewrap is too old: install 0.8 or newer";
+  return "user namespaces must be allowed for this user (in a container: seccomp and AppArmor of "
+         "the container must allow them)";
 }
 
 ProbeResult NotBuilt(std::string layer, std::string why, std::string remedy) {
@@ -114,50 +125,64 @@ std::map<std::string, std::string> OwnNamespaces() {
 ProbeResult JudgeLook(std::string_view look, const std::map<std::string, std::string>& outside) {
   Judge j(ParseFacts(look));
   const std::string userns = "allow user namespaces for this user";
-  j.Layer("user-namespace", j.Apart("user", outside) && j.Is("uid", "65534") && j.Is("gid", "65534"), userns);
+  j.Layer("user-namespace",
+          j.Apart("user", outside) && j.Is("uid", "65534") && j.Is("gid", "65534"), userns);
   j.Layer("mount-namespace", j.Apart("mnt", outside), userns);
-  j.Layer("process-namespace", j.Apart("pid", outside) && j.Is("pid", "1") && j.Is("processes", "1"), userns);
-  j.Layer("network-namespace", j.Apart("net", outside) && (j.Is("interfaces", "lo") || j.Is("interfaces", "")), userns);
+  j.Layer("process-namespace",
+          j.Apart("pid", outside) && j.Is("pid", "1") && j.Is("processes", "1"), userns);
+  j.Layer("network-namespace",
+          j.Apart("net", outside) && (j.Is("interfaces", "lo") || j.Is("interfaces", "")), userns);
   j.Layer("ipc-namespace", j.Apart("ipc", outside), userns);
   j.Layer("hostname", j.Apart("uts", outside) && j.Is("hostname", unit_init::kHostName), userns);
   bool no_capabilities = true;
-  for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"}) no_capabilities &= j.Is(set, "0000000000000000");
+  for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"})
+    no_capabilities &= j.Is(set, "0000000000000000");
   j.Layer("no-capabilities", no_capabilities, kReinstall);
   j.Layer("no-new-privileges", j.Is("NoNewPrivs", "1"), kReinstall);
-  j.Layer("seccomp", j.Is("Seccomp", "2") && j.Is("ptrace", "refused") && j.Is("mount", "refused") &&
-                         j.Is("socket_inet", "refused") && j.Is("socket_netlink", "refused"),
+  j.Layer("seccomp",
+          j.Is("Seccomp", "2") && j.Is("ptrace", "refused") && j.Is("mount", "refused") &&
+              j.Is("socket_inet", "refused") && j.Is("socket_netlink", "refused"),
           "the kernel must have CONFIG_SECCOMP_FILTER");
   j.Layer("no-nested-namespaces", j.Is("new_user_namespace", "refused"), kReinstall);
-  j.Layer("read-only-files", j.Is("write_root", "refused") && j.Is("write_usr", "refused") && j.Is("write_etc", "refused") &&
-                                 j.Is("write_dev", "refused") && j.Is("write_proc", "refused") && j.Is("write_unit", "possible"),
+  j.Layer("read-only-files",
+          j.Is("write_root", "refused") && j.Is("write_usr", "refused") &&
+              j.Is("write_etc", "refused") && j.Is("write_dev", "refused") &&
+              j.Is("write_proc", "refused") && j.Is("write_unit", "possible"),
           kReinstall);
   j.Layer("closed-descriptors", j.Is("descriptors", "0 1 2"), kReinstall);
-  j.Layer("cgroup-namespace", j.Apart("cgroup", outside), "the kernel must have cgroup namespaces", false);
-  j.Layer("cgroup", false, HasDelegatedCgroup() ? "limits of memory and processes are per process (rlimits) in this release"
-                                                : "needs cgroup v2 with a delegated subtree (Delegate=yes in the unit file)",
+  j.Layer("cgroup-namespace", j.Apart("cgroup", outside), "the kernel must have cgroup namespaces",
+          false);
+  j.Layer("cgroup", false,
+          HasDelegatedCgroup()
+              ? "limits of memory and processes are per process (rlimits) in this release"
+              : "needs cgroup v2 with a delegated subtree (Delegate=yes in the unit file)",
           false);
   return j.Finish();
 }
 
 ProbeResult RunProbe(const SandboxHost& host) {
   if (host.bubblewrap.empty()) {
-    return NotBuilt("bubblewrap", "bwrap is not installed", "install bubblewrap (apt install bubblewrap)");
+    return NotBuilt("bubblewrap", "bwrap is not installed",
+                    "install bubblewrap (apt install bubblewrap)");
   }
   SandboxSpec spec;
   spec.command = {unit_init::kInitPath, "--self-look"};
   RunRequest request;
   absl::StatusOr<std::vector<std::string>> arguments = SandboxArguments(host, spec);
-  if (!arguments.ok()) return NotBuilt("bubblewrap", std::string(arguments.status().message()), kReinstall);
+  if (!arguments.ok())
+    return NotBuilt("bubblewrap", std::string(arguments.status().message()), kReinstall);
   request.arguments = *std::move(arguments);
   request.seccomp = &host.seccomp;
   request.wall_seconds = kProbeSeconds;
   RunControl control;
   absl::StatusOr<RunOutcome> outcome = RunProcessTree(request, control);
-  if (!outcome.ok()) return NotBuilt("bubblewrap", std::string(outcome.status().message()), kReinstall);
+  if (!outcome.ok())
+    return NotBuilt("bubblewrap", std::string(outcome.status().message()), kReinstall);
   absl::StatusOr<InitReport> report = ParseInitReport(outcome->report);
   if (!report.ok() || report->kind != InitReport::Kind::kExited) {
     const std::string said = Printable(outcome->stderr_tail, 300);
-    return NotBuilt("user-namespace", Cat("the sandbox could not be built: ", said), BuildRemedy(said));
+    return NotBuilt("user-namespace", Cat("the sandbox could not be built: ", said),
+                    BuildRemedy(said));
   }
   return JudgeLook(report->content, OwnNamespaces());
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The probe: builds the real strict sandbox around a program that tries its walls from inside, and judges what it found, layer by layer. JudgeLook
-// is pure; RunProbe starts a sandbox from the calling thread.
+// The probe: builds the real strict sandbox around a program that tries its walls from inside, and
+// judges what it found, layer by layer. JudgeLook is pure; RunProbe starts a sandbox from the
+// calling thread.
 #ifndef AUSPEX_RUNNERD_PROBE_H_
 #define AUSPEX_RUNNERD_PROBE_H_
 
@@ -14,19 +15,20 @@
 namespace auspex::runnerd {
 
 struct IsolationLayer {
-  std::string name;        // one word
+  std::string name;  // one word
   bool in_force = false;
-  bool required = true;    // without it no unit runs
-  std::string remedy;      // what the owner can do; empty when in force
+  bool required = true;  // without it no unit runs
+  std::string remedy;    // what the owner can do; empty when in force
 };
 
 struct ProbeResult {
   bool ok = false;
   std::vector<IsolationLayer> layers;
-  std::string failure;     // the first reason in words, naming the layer; empty when ok
+  std::string failure;  // the first reason in words, naming the layer; empty when ok
 };
 
-// `look`: the facts of auspex-unit-init --self-look, "name=value" lines; `outside`: the namespaces of this process, kind -> identity
+// `look`: the facts of auspex-unit-init --self-look, "name=value" lines; `outside`: the namespaces
+// of this process, kind -> identity
 // ("user:[4026531837]").
 ProbeResult JudgeLook(std::string_view look, const std::map<std::string, std::string>& outside);
 

@@ -36,13 +36,15 @@ struct SpawnSettings {
 
 }  // namespace
 
-absl::StatusOr<Process> Process::Start(const std::vector<std::string>& arguments, const std::vector<int>& descriptors) {
+absl::StatusOr<Process> Process::Start(const std::vector<std::string>& arguments,
+                                       const std::vector<int>& descriptors) {
   SpawnSettings settings;
   // First out of the way, then into place, so that no source is overwritten before it was copied.
   const int count = static_cast<int>(descriptors.size());
   int away = count;
   for (int descriptor : descriptors) away = std::max(away, descriptor + 1);
-  for (int i = 0; i < count; ++i) posix_spawn_file_actions_adddup2(&settings.actions, descriptors[i], away + i);
+  for (int i = 0; i < count; ++i)
+    posix_spawn_file_actions_adddup2(&settings.actions, descriptors[i], away + i);
   for (int i = 0; i < count; ++i) posix_spawn_file_actions_adddup2(&settings.actions, away + i, i);
   posix_spawn_file_actions_addclosefrom_np(&settings.actions, count);
   sigset_t none, all;
@@ -57,7 +59,9 @@ absl::StatusOr<Process> Process::Start(const std::vector<std::string>& arguments
   argv.push_back(nullptr);
   char* environment[] = {nullptr};
   pid_t pid = -1;
-  if (int error = posix_spawn(&pid, argv[0], &settings.actions, &settings.attributes, argv.data(), environment); error != 0) {
+  if (int error = posix_spawn(&pid, argv[0], &settings.actions, &settings.attributes, argv.data(),
+                              environment);
+      error != 0) {
     return ErrnoStatus(error, "start", arguments[0]);
   }
   UniqueFd pidfd = OpenPidfd(pid);  // not reaped yet, so the number is still this child's
@@ -70,7 +74,8 @@ absl::StatusOr<Process> Process::Start(const std::vector<std::string>& arguments
   return Process(pid, std::move(pidfd));
 }
 
-Process::Process(Process&& other) noexcept : pid_(std::exchange(other.pid_, -1)), pidfd_(std::move(other.pidfd_)) {}
+Process::Process(Process&& other) noexcept
+    : pid_(std::exchange(other.pid_, -1)), pidfd_(std::move(other.pidfd_)) {}
 
 Process::~Process() {
   if (pid_ < 0) return;
@@ -88,17 +93,21 @@ int Process::Wait() {
   return status;
 }
 
-UniqueFd OpenPidfd(pid_t pid) { return UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))); }
+UniqueFd OpenPidfd(pid_t pid) {
+  return UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+}
 
 UniqueFd OpenChildOf(pid_t parent, pid_t pid) {
   UniqueFd pidfd = OpenPidfd(pid);
   if (!pidfd) return pidfd;
-  // Read after the descriptor was opened: if the parent is still right, the descriptor is the child's.
+  // Read after the descriptor was opened: if the parent is still right, the descriptor is the
+  // child's.
   absl::StatusOr<std::string> stat = ReadFile(Cat("/proc/", pid, "/stat"), 4096);
   const size_t name_end = stat.ok() ? stat->rfind(')') : std::string::npos;
   int seen_parent = -1;
   char state = 0;
-  if (name_end == std::string::npos || sscanf(stat->c_str() + name_end + 1, " %c %d", &state, &seen_parent) != 2 ||
+  if (name_end == std::string::npos ||
+      sscanf(stat->c_str() + name_end + 1, " %c %d", &state, &seen_parent) != 2 ||
       seen_parent != parent) {
     return UniqueFd();
   }

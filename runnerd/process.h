@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Process: one child of this process, held by a pid descriptor so that no reused number is ever signalled. Started with
-// posix_spawn, which borrows the parent's memory instead of copying its page tables: a large parent costs nothing. One thread at a time.
+// Process: one child of this process, held by a pid descriptor so that no reused number is ever
+// signalled. Started with posix_spawn, which borrows the parent's memory instead of copying its
+// page tables: a large parent costs nothing. One thread at a time.
 #ifndef AUSPEX_RUNNERD_PROCESS_H_
 #define AUSPEX_RUNNERD_PROCESS_H_
 
@@ -17,10 +18,11 @@ namespace auspex::runnerd {
 
 class Process {
  public:
-  // Starts arguments[0] (an absolute path) with an empty environment, default signals, and exactly these descriptors: descriptors[i] becomes
-  // i, everything else is closed. The child dies with the thread that called only if it arranges so itself (bubblewrap does:
-  // keep that thread alive).
-  static absl::StatusOr<Process> Start(const std::vector<std::string>& arguments, const std::vector<int>& descriptors);
+  // Starts arguments[0] (an absolute path) with an empty environment, default signals, and exactly
+  // these descriptors: descriptors[i] becomes i, everything else is closed. The child dies with the
+  // thread that called only if it arranges so itself (bubblewrap does: keep that thread alive).
+  static absl::StatusOr<Process> Start(const std::vector<std::string>& arguments,
+                                       const std::vector<int>& descriptors);
   Process(Process&&) noexcept;
   Process& operator=(Process&&) noexcept = delete;
   // Kills and reaps a child that was not waited for.
@@ -39,7 +41,8 @@ class Process {
   UniqueFd pidfd_;
 };
 
-// pidfd_open(2); invalid on failure, with errno. By system call, since glibc 2.36's header cannot be used from C++.
+// pidfd_open(2); invalid on failure, with errno. By system call, since glibc 2.36's header cannot
+// be used from C++.
 UniqueFd OpenPidfd(pid_t pid);
 // A pid descriptor of a grandchild; invalid when it is gone or is not a child of `parent` any more.
 UniqueFd OpenChildOf(pid_t parent, pid_t pid);

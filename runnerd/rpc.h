@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// CallUntilAnswered: one unary call to a neighbouring daemon, again and again while that daemon is not there. Included by client files only, since it brings gRPC along.
+// CallUntilAnswered: one unary call to a neighbouring daemon, again and again while that daemon is
+// not there. Included by client files only, since it brings gRPC along.
 #ifndef AUSPEX_RUNNERD_RPC_H_
 #define AUSPEX_RUNNERD_RPC_H_
 
@@ -18,18 +19,20 @@ namespace auspex::runnerd {
 // How long one attempt may take, in seconds.
 inline constexpr double kRpcSeconds = 10;
 
-// The pause, in seconds, at which a failure is no passing moment any more. One of the doubled values below.
+// The pause, in seconds, at which a failure is no passing moment any more. One of the doubled
+// values below.
 inline constexpr double kSayAfter = 0.02 * 32;
 
-// Whether a call may succeed when it is made again unchanged: the peer is away or in trouble, and has not said no.
+// Whether a call may succeed when it is made again unchanged: the peer is away or in trouble, and
+// has not said no.
 inline bool IsPassing(absl::StatusCode code) {
   using enum absl::StatusCode;
-  return code == kUnavailable || code == kDeadlineExceeded || code == kResourceExhausted || code == kInternal ||
-         code == kUnknown || code == kAborted || code == kCancelled;
+  return code == kUnavailable || code == kDeadlineExceeded || code == kResourceExhausted ||
+         code == kInternal || code == kUnknown || code == kAborted || code == kCancelled;
 }
 
-// `call(context)` makes the call. `pause(seconds)` waits between attempts and says whether to give up (then the last failure is
-// returned). Calls must be such that a repetition does no harm.
+// `call(context)` makes the call. `pause(seconds)` waits between attempts and says whether to give
+// up (then the last failure is returned). Calls must be such that a repetition does no harm.
 template <typename Call, typename Pause>
 absl::Status CallUntilAnswered(std::string_view what, Call call, Pause pause) {
   for (double delay = 0.02;; delay = std::min(delay * 2, 1.0)) {
@@ -38,7 +41,8 @@ absl::Status CallUntilAnswered(std::string_view what, Call call, Pause pause) {
     absl::Status status = FromGrpc(call(context), what);
     if (status.ok() || !IsPassing(status.code())) return status;
     // Said once: a unit that stands still has a cause that can be read.
-    if (delay == kSayAfter) LogWarning("waiting_for_neighbour", {{"error", std::string(status.message())}});
+    if (delay == kSayAfter)
+      LogWarning("waiting_for_neighbour", {{"error", std::string(status.message())}});
     if (pause(delay)) return status;
   }
 }

@@ -10,11 +10,13 @@
 
 namespace auspex::runnerd {
 
-RunControl::RunControl(const Clock& clock) : clock_(clock), event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+RunControl::RunControl(const Clock& clock)
+    : clock_(clock), event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 void RunControl::Request(EndReason reason, double grace_seconds) {
   std::lock_guard lock(mutex_);
-  const int64_t kill_at = clock_.MonotonicMicros() + static_cast<int64_t>(std::clamp(grace_seconds, 0.0, 600.0) * 1e6);
+  const int64_t kill_at =
+      clock_.MonotonicMicros() + static_cast<int64_t>(std::clamp(grace_seconds, 0.0, 600.0) * 1e6);
   if (reason_ == EndReason::kNone) {
     reason_ = reason;
     kill_at_ = kill_at;
@@ -24,7 +26,8 @@ void RunControl::Request(EndReason reason, double grace_seconds) {
   const uint64_t one = 1;
   // The counter is never read, so it stays readable; it cannot overflow by a few requests.
   [[maybe_unused]] ssize_t n = write(event_.get(), &one, sizeof one);
-  // Under the lock, so that RemoveCancel's promise holds. A cancel must not call back into this object.
+  // Under the lock, so that RemoveCancel's promise holds. A cancel must not call back into this
+  // object.
   for (const auto& [key, cancel] : cancels_) cancel();
   cancels_.clear();
   changed_.notify_all();
@@ -76,7 +79,8 @@ bool RunControl::WaitFinished() {
 
 bool RunControl::WaitRequested(double seconds) {
   std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return reason_ != EndReason::kNone; });
+  return changed_.wait_for(lock, std::chrono::duration<double>(seconds),
+                           [this] { return reason_ != EndReason::kNone; });
 }
 
 }  // namespace auspex::runnerd

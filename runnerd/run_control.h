@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// RunControl: how other threads end a running unit. One object a unit; the thread that runs the unit polls its descriptor, any thread may ask
-// for an end. The first reason wins; a later request can only shorten the grace time.
+// RunControl: how other threads end a running unit. One object a unit; the thread that runs the
+// unit polls its descriptor, any thread may ask for an end. The first reason wins; a later request
+// can only shorten the grace time.
 #ifndef AUSPEX_RUNNERD_RUN_CONTROL_H_
 #define AUSPEX_RUNNERD_RUN_CONTROL_H_
 
@@ -29,7 +30,8 @@ class RunControl {
  public:
   explicit RunControl(const Clock& clock = Clock::System());
 
-  // Asks for the end: SIGTERM at once and SIGKILL when the grace is over; a grace of 0 kills at once.
+  // Asks for the end: SIGTERM at once and SIGKILL when the grace is over; a grace of 0 kills at
+  // once.
   void Request(EndReason reason, double grace_seconds = 0);
   EndReason reason() const;
   bool requested() const { return reason() != EndReason::kNone; }
@@ -38,8 +40,9 @@ class RunControl {
   // Readable once an end was asked for; stays so. Poll only.
   int fd() const { return event_.get(); }
 
-  // Calls `cancel` when an end is asked for (at once when it already was), from the asking thread. For waits that are not on fd(), such as a
-  // call to another process. The returned key takes it away again; after Remove returns it is not running and will not run.
+  // Calls `cancel` when an end is asked for (at once when it already was), from the asking thread.
+  // For waits that are not on fd(), such as a call to another process. The returned key takes it
+  // away again; after Remove returns it is not running and will not run.
   int AddCancel(std::function<void()> cancel);
   void RemoveCancel(int key);
 

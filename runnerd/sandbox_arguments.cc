@@ -14,25 +14,31 @@ namespace {
 absl::Status CheckHostPath(std::string_view path) {
   if (path.empty() || path[0] != '/' || path.find('\0') != std::string_view::npos ||
       Cat(path, "/").find("/../") != std::string::npos) {
-    return absl::InvalidArgumentError(Cat("sandbox: '", Printable(path), "' is no plain absolute path"));
+    return absl::InvalidArgumentError(
+        Cat("sandbox: '", Printable(path), "' is no plain absolute path"));
   }
   return absl::OkStatus();
 }
 
 absl::Status CheckSpec(const SandboxHost& host, const SandboxSpec& spec) {
-  if (host.bubblewrap.empty()) return absl::FailedPreconditionError("bubblewrap: bwrap is not installed");
+  if (host.bubblewrap.empty())
+    return absl::FailedPreconditionError("bubblewrap: bwrap is not installed");
   if (spec.command.empty()) return absl::InvalidArgumentError("sandbox: no command");
   if (!spec.package_dir.empty()) RETURN_IF_ERROR(CheckHostPath(spec.package_dir));
   if (!spec.unpack_dir.empty()) RETURN_IF_ERROR(CheckHostPath(spec.unpack_dir));
   RETURN_IF_ERROR(CheckHostPath(spec.working_directory));
   for (const auto& [name, value] : spec.environment) {
-    if (name.empty() || name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") != std::string::npos) {
-      return absl::InvalidArgumentError(Cat("sandbox: '", Printable(name), "' is no name of a variable"));
+    if (name.empty() ||
+        name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") != std::string::npos) {
+      return absl::InvalidArgumentError(
+          Cat("sandbox: '", Printable(name), "' is no name of a variable"));
     }
-    if (value.find('\0') != std::string::npos) return absl::InvalidArgumentError(Cat("sandbox: ", name, ": NUL octet"));
+    if (value.find('\0') != std::string::npos)
+      return absl::InvalidArgumentError(Cat("sandbox: ", name, ": NUL octet"));
   }
   for (const std::string& argument : spec.command) {
-    if (argument.find('\0') != std::string::npos) return absl::InvalidArgumentError("sandbox: argument with a NUL octet");
+    if (argument.find('\0') != std::string::npos)
+      return absl::InvalidArgumentError("sandbox: argument with a NUL octet");
   }
   return absl::OkStatus();
 }
@@ -47,10 +53,14 @@ class Line {
 };
 
 void AddIsolation(Line& line, const SandboxDescriptors& descriptors) {
-  line.Add({"--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"});
-  line.Add({"--disable-userns", "--uid", Cat(unit_init::kSandboxUid), "--gid", Cat(unit_init::kSandboxUid)});
-  line.Add({"--hostname", unit_init::kHostName, "--die-with-parent", "--new-session", "--cap-drop", "ALL"});
-  // Our init is process 1 itself: bubblewrap's own would stand outside the seccomp filter with a tenant's user id.
+  line.Add({"--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
+            "--unshare-cgroup-try"});
+  line.Add({"--disable-userns", "--uid", Cat(unit_init::kSandboxUid), "--gid",
+            Cat(unit_init::kSandboxUid)});
+  line.Add({"--hostname", unit_init::kHostName, "--die-with-parent", "--new-session", "--cap-drop",
+            "ALL"});
+  // Our init is process 1 itself: bubblewrap's own would stand outside the seccomp filter with a
+  // tenant's user id.
   line.Add({"--as-pid-1"});
   line.Add({"--seccomp", Cat(descriptors.seccomp), "--json-status-fd", Cat(descriptors.status)});
 }
@@ -64,31 +74,36 @@ void AddFiles(Line& line, const SandboxHost& host, const SandboxSpec& spec) {
     if (host.bind_ld_cache) line.Add({"--ro-bind", "/etc/ld.so.cache", "/etc/ld.so.cache"});
     if (host.bind_alternatives) line.Add({"--ro-bind", "/etc/alternatives", "/etc/alternatives"});
   }
-  // Read-only: /proc/sys answers to the real user id, which a service under root would lend to tenants, and nothing a tenant needs is written there.
+  // Read-only: /proc/sys answers to the real user id, which a service under root would lend to
+  // tenants, and nothing a tenant needs is written there.
   line.Add({"--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"});
   if (spec.shm_octets > 0) line.Add({"--size", Cat(spec.shm_octets), "--tmpfs", "/dev/shm"});
   line.Add({"--remount-ro", "/dev"});
   if (spec.unit_octets > 0) {
     line.Add({"--perms", "0700", "--size", Cat(spec.unit_octets), "--tmpfs", unit_init::kUnitDir});
-    line.Add({"--dir", unit_init::kTmpDir, "--dir", unit_init::kModelsDir, "--symlink", "unit/tmp", "/tmp"});
+    line.Add({"--dir", unit_init::kTmpDir, "--dir", unit_init::kModelsDir, "--symlink", "unit/tmp",
+              "/tmp"});
   }
   line.Add({"--ro-bind", host.unit_init, unit_init::kInitPath});
   if (!spec.package_dir.empty()) line.Add({"--ro-bind", spec.package_dir, unit_init::kPackageDir});
   if (!spec.unpack_dir.empty()) {
-    line.Add({"--ro-bind", host.unpack, unit_init::kUnpackPath, "--bind", spec.unpack_dir, unit_init::kUnpackDir});
+    line.Add({"--ro-bind", host.unpack, unit_init::kUnpackPath, "--bind", spec.unpack_dir,
+              unit_init::kUnpackDir});
   }
   line.Add({"--remount-ro", "/", "--chdir", spec.working_directory});
 }
 
 void AddEnvironment(Line& line, const SandboxSpec& spec) {
-  line.Add({"--clearenv", "--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin", "--setenv", "LANG", "C.UTF-8"});
+  line.Add({"--clearenv", "--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin", "--setenv", "LANG",
+            "C.UTF-8"});
   line.Add({"--setenv", "HOME", unit_init::kUnitDir, "--setenv", "TMPDIR", "/tmp"});
   for (const auto& [name, value] : spec.environment) line.Add({"--setenv", name, value});
 }
 
 }  // namespace
 
-absl::StatusOr<std::vector<std::string>> SandboxArguments(const SandboxHost& host, const SandboxSpec& spec,
+absl::StatusOr<std::vector<std::string>> SandboxArguments(const SandboxHost& host,
+                                                          const SandboxSpec& spec,
                                                           const SandboxDescriptors& descriptors) {
   RETURN_IF_ERROR(CheckSpec(host, spec));
   Line line;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// SandboxSpec -> bubblewrap's command line. The set of walls is fixed: a spec can only choose what is shown inside them, and nothing that it
-// carries is ever searched, expanded or looked up. Pure functions, any thread.
+// SandboxSpec -> bubblewrap's command line. The set of walls is fixed: a spec can only choose what
+// is shown inside them, and nothing that it carries is ever searched, expanded or looked up. Pure
+// functions, any thread.
 //
-// Every sandbox has: new user, process, network, IPC, UTS and cgroup namespaces; user and group 65534; no further user namespaces;
-// no capabilities; the seccomp filter; an empty environment but for a fixed list; a read-only root with /usr, a synthetic
-// /etc, a private /proc, a minimal read-only /dev; and one writable place, /unit, a tmpfs of fixed size (/dev/shm likewise). Nothing of a
-// unit is ever written to the host's disk, so that nothing can be left there.
+// Every sandbox has: new user, process, network, IPC, UTS and cgroup namespaces; user and group
+// 65534; no further user namespaces; no capabilities; the seccomp filter; an empty environment but
+// for a fixed list; a read-only root with /usr, a synthetic /etc, a private /proc, a minimal
+// read-only /dev; and one writable place, /unit, a tmpfs of fixed size (/dev/shm likewise). Nothing
+// of a unit is ever written to the host's disk, so that nothing can be left there.
 #ifndef AUSPEX_RUNNERD_SANDBOX_ARGUMENTS_H_
 #define AUSPEX_RUNNERD_SANDBOX_ARGUMENTS_H_
 
@@ -22,13 +24,15 @@ namespace auspex::runnerd {
 
 struct SandboxSpec {
   std::vector<std::string> command;  // program and arguments as they are called inside
-  std::vector<std::pair<std::string, std::string>> environment;  // added to PATH, HOME, TMPDIR and LANG
+  std::vector<std::pair<std::string, std::string>>
+      environment;  // added to PATH, HOME, TMPDIR and LANG
   std::string working_directory = "/";
-  uint64_t unit_octets = 64 << 20;   // size of /unit; 0: no /unit at all
-  uint64_t shm_octets = 64 << 20;    // size of /dev/shm; 0: none
-  bool system_files = true;          // /usr, /etc: needed by everything that is not static
-  std::string package_dir;           // host path, shown read-only as /package; empty: none
-  std::string unpack_dir;            // host path, shown writable as /out; empty: none. Only for auspex-unpack.
+  uint64_t unit_octets = 64 << 20;  // size of /unit; 0: no /unit at all
+  uint64_t shm_octets = 64 << 20;   // size of /dev/shm; 0: none
+  bool system_files = true;         // /usr, /etc: needed by everything that is not static
+  std::string package_dir;          // host path, shown read-only as /package; empty: none
+  std::string
+      unpack_dir;  // host path, shown writable as /out; empty: none. Only for auspex-unpack.
 };
 
 // Descriptor numbers in bubblewrap, see Launch in process.h.
@@ -37,10 +41,11 @@ struct SandboxDescriptors {
   int status = 4;
 };
 
-// The whole command line, bubblewrap first. FAILED_PRECONDITION when bubblewrap is missing; INVALID_ARGUMENT for a host path that is not
-// absolute or has a ".." component, for an environment name that is not [A-Z_]+, for text with a NUL octet.
-absl::StatusOr<std::vector<std::string>> SandboxArguments(const SandboxHost& host, const SandboxSpec& spec,
-                                                          const SandboxDescriptors& descriptors = {});
+// The whole command line, bubblewrap first. FAILED_PRECONDITION when bubblewrap is missing;
+// INVALID_ARGUMENT for a host path that is not absolute or has a ".." component, for an environment
+// name that is not [A-Z_]+, for text with a NUL octet.
+absl::StatusOr<std::vector<std::string>> SandboxArguments(
+    const SandboxHost& host, const SandboxSpec& spec, const SandboxDescriptors& descriptors = {});
 
 }  // namespace auspex::runnerd
 

@@ -23,7 +23,9 @@ struct EtcFile {
 };
 // Enough for programs that ask who and where they are; nothing of the host's.
 constexpr EtcFile kEtcFiles[] = {
-    {"passwd", "root:x:0:0:root:/nonexistent:/usr/sbin/nologin\nunit:x:65534:65534:unit:/unit:/usr/sbin/nologin\n"},
+    {"passwd",
+     "root:x:0:0:root:/nonexistent:/usr/sbin/nologin\nunit:x:65534:65534:unit:/unit:/usr/sbin/"
+     "nologin\n"},
     {"group", "root:x:0:\nunit:x:65534:\n"},
     {"hosts", "127.0.0.1 localhost auspex\n::1 localhost\n"},
     {"hostname", "auspex\n"},
@@ -61,7 +63,8 @@ absl::StatusOr<std::string> FindProgram(const std::string& name, const std::stri
   for (const std::string& place : places) {
     std::string path = Cat(place, "/", name);
     char resolved[PATH_MAX];
-    if (IsExecutable(path) && realpath(path.c_str(), resolved) != nullptr) return std::string(resolved);
+    if (IsExecutable(path) && realpath(path.c_str(), resolved) != nullptr)
+      return std::string(resolved);
   }
   return absl::NotFoundError(Cat(name, ": not found in ", places[0], "; reinstall auspex"));
 }
@@ -72,7 +75,8 @@ absl::Status MakeEtc(const std::string& folder) {
   for (const EtcFile& file : kEtcFiles) {
     RETURN_IF_ERROR(WriteFileAtomically(Cat(folder, "/", file.name), file.content, 0444));
   }
-  if (mkdir(Cat(folder, "/alternatives").c_str(), 0555) != 0) return ErrnoStatus(errno, "mkdir", Cat(folder, "/alternatives"));
+  if (mkdir(Cat(folder, "/alternatives").c_str(), 0555) != 0)
+    return ErrnoStatus(errno, "mkdir", Cat(folder, "/alternatives"));
   if (symlink("/usr/share/zoneinfo/UTC", Cat(folder, "/localtime").c_str()) != 0) {
     return ErrnoStatus(errno, "symlink", Cat(folder, "/localtime"));
   }
@@ -90,7 +94,8 @@ absl::StatusOr<SandboxHost> SandboxHost::Prepare(const Options& options) {
   if (!options.bubblewrap.empty()) {
     if (IsExecutable(options.bubblewrap)) host.bubblewrap = options.bubblewrap;
   } else {
-    // Fixed places: a search through PATH would let the environment choose the program that builds the walls.
+    // Fixed places: a search through PATH would let the environment choose the program that builds
+    // the walls.
     for (const char* path : {"/usr/bin/bwrap", "/bin/bwrap", "/usr/local/bin/bwrap"}) {
       if (host.bubblewrap.empty() && IsExecutable(path)) host.bubblewrap = path;
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// SandboxHost: what every sandbox of this process is made of and that does not change while it runs: bubblewrap, our two
-// static programs, the folder that becomes /etc, the shape of the host's root, the seccomp program. Made once at start; immutable
-// and safe from any thread afterwards.
+// SandboxHost: what every sandbox of this process is made of and that does not change while it
+// runs: bubblewrap, our two static programs, the folder that becomes /etc, the shape of the host's
+// root, the seccomp program. Made once at start; immutable and safe from any thread afterwards.
 #ifndef AUSPEX_RUNNERD_SANDBOX_HOST_H_
 #define AUSPEX_RUNNERD_SANDBOX_HOST_H_
 
@@ -14,26 +14,30 @@
 namespace auspex::runnerd {
 
 struct SandboxHost {
-  std::string state_dir;       // runnerd's; named in errors of this host, and cut out of what leaves it
-  std::string bubblewrap;      // absolute; empty: not installed
-  std::string unit_init;       // absolute
-  std::string unpack;          // absolute
-  std::string etc_folder;      // ours, sealed; becomes /etc
+  std::string state_dir;   // runnerd's; named in errors of this host, and cut out of what leaves it
+  std::string bubblewrap;  // absolute; empty: not installed
+  std::string unit_init;   // absolute
+  std::string unpack;      // absolute
+  std::string etc_folder;  // ours, sealed; becomes /etc
   bool bind_ld_cache = false;      // the host has /etc/ld.so.cache
   bool bind_alternatives = false;  // the host has /etc/alternatives
-  struct RootLink { std::string path, target; };
+  struct RootLink {
+    std::string path, target;
+  };
   std::vector<RootLink> root_links;       // /bin -> usr/bin and so on, as on a merged-usr host
   std::vector<std::string> root_folders;  // the same names where they are real folders
-  UniqueFd seccomp;            // see seccomp_filter.h
+  UniqueFd seccomp;                       // see seccomp_filter.h
 
   struct Options {
-    std::string state_dir;     // an own folder "sandbox-etc" is made in it
-    std::string program_dir;   // where auspex-unit-init and auspex-unpack are; empty: beside this program, then ../libexec/auspex
-    std::string bubblewrap;    // empty: /usr/bin/bwrap, /bin/bwrap, /usr/local/bin/bwrap
+    std::string state_dir;    // an own folder "sandbox-etc" is made in it
+    std::string program_dir;  // where auspex-unit-init and auspex-unpack are; empty: beside this
+                              // program, then ../libexec/auspex
+    std::string bubblewrap;   // empty: /usr/bin/bwrap, /bin/bwrap, /usr/local/bin/bwrap
   };
   // The folder that shows as /etc in sandboxes of this state folder; EndLeftovers knows them by it.
   static std::string EtcFolder(const std::string& state_dir) { return state_dir + "/sandbox-etc"; }
-  // NOT_FOUND when our own programs are missing; a missing bubblewrap is no error here (units are refused then).
+  // NOT_FOUND when our own programs are missing; a missing bubblewrap is no error here (units are
+  // refused then).
   static absl::StatusOr<SandboxHost> Prepare(const Options& options);
 };
 

@@ -33,19 +33,28 @@ bool IsReadable(int fd, int timeout_ms) {
   return poll(&entry, 1, timeout_ms) > 0;
 }
 
-// When memory runs out the kernel is to take a tenant's process first, never the owner's. Children inherit it. A help, not a wall: a failure is nothing.
+// When memory runs out the kernel is to take a tenant's process first, never the owner's. Children
+// inherit it. A help, not a wall: a failure is nothing.
 void PutFirstInLineForOom(pid_t pid) {
-  UniqueFd file(open(("/proc/" + std::to_string(pid) + "/oom_score_adj").c_str(), O_WRONLY | O_CLOEXEC));
+  UniqueFd file(
+      open(("/proc/" + std::to_string(pid) + "/oom_score_adj").c_str(), O_WRONLY | O_CLOEXEC));
   if (file) (void)WriteAll(file.get(), "1000", "oom_score_adj");
 }
 
 // One run; the object lives on the stack of the calling thread.
 class Run {
  public:
-  Run(const RunRequest& request, RunControl& control, Process process, Pipe report, Pipe errors, Pipe status)
-      : request_(request), control_(control), process_(std::move(process)), report_(std::move(report)),
-        errors_(std::move(errors)), status_(std::move(status)), report_text_(request.max_report_octets),
-        error_text_(kTailOctets), status_text_(kStatusOctets) {}
+  Run(const RunRequest& request, RunControl& control, Process process, Pipe report, Pipe errors,
+      Pipe status)
+      : request_(request),
+        control_(control),
+        process_(std::move(process)),
+        report_(std::move(report)),
+        errors_(std::move(errors)),
+        status_(std::move(status)),
+        report_text_(request.max_report_octets),
+        error_text_(kTailOctets),
+        status_text_(kStatusOctets) {}
 
   absl::StatusOr<RunOutcome> Wait() {
     // The child has the writing ends now.
@@ -58,7 +67,8 @@ class Run {
       PollOnce(clock);
       const int64_t now = clock.MonotonicMicros();
       ObeyRequest(now);
-      if (now >= deadline_ && outcome_.end == RunOutcome::End::kByItself) outcome_.end = RunOutcome::End::kDeadline;
+      if (now >= deadline_ && outcome_.end == RunOutcome::End::kByItself)
+        outcome_.end = RunOutcome::End::kDeadline;
       if (outcome_.end == RunOutcome::End::kDeadline) KillAll(now);
     }
     return Collect(clock);
@@ -71,7 +81,8 @@ class Run {
     int64_t until = deadline_;
     if (auto kill_at = control_.kill_at_micros()) until = std::min(until, *kill_at);
     if (outcome_.killed) until = clock.MonotonicMicros() + 20'000;
-    const int64_t wait_ms = std::clamp<int64_t>((until - clock.MonotonicMicros()) / 1000 + 1, 0, 60'000);
+    const int64_t wait_ms =
+        std::clamp<int64_t>((until - clock.MonotonicMicros()) / 1000 + 1, 0, 60'000);
     // A stream that ended or a request that was obeyed would be ready for ever.
     pollfd entries[] = {{process_.fd(), POLLIN, 0},
                         {report_open_ ? report_.read.get() : -1, POLLIN, 0},
@@ -130,8 +141,9 @@ class Run {
       control_.NoteKilled();
     }
     outcome_.killed = true;
-    // The sandbox's first process goes first; bubblewrap follows by itself. Before that process exists bubblewrap must live: killed while it
-    // builds, it could leave a half-built sandbox without a parent.
+    // The sandbox's first process goes first; bubblewrap follows by itself. Before that process
+    // exists bubblewrap must live: killed while it builds, it could leave a half-built sandbox
+    // without a parent.
     SignalByFd(child_.get(), SIGKILL);
     const int64_t patience = child_ ? 1'000'000 : 3'000'000;
     if (!sandboxed() || child_gone_ || now - kill_began_ > patience) process_.Kill();
@@ -140,13 +152,14 @@ class Run {
   absl::StatusOr<RunOutcome> Collect(const Clock& clock) {
     DrainAll();
     const int status = process_.Wait();
-    // The first process of the namespace becomes a zombie only after every other process in it has ended, so its descriptor
-    // stands for all of them.
+    // The first process of the namespace becomes a zombie only after every other process in it has
+    // ended, so its descriptor stands for all of them.
     const int64_t give_up = clock.MonotonicMicros() + kDeathMicros;
     while (child_ && !IsReadable(child_.get(), 100)) {
       SignalByFd(child_.get(), SIGKILL);
       if (clock.MonotonicMicros() > give_up) {
-        return absl::InternalError("sandbox: a process of the unit did not die within 10 s of SIGKILL");
+        return absl::InternalError(
+            "sandbox: a process of the unit did not die within 10 s of SIGKILL");
       }
     }
     if (report_open_) report_text_.Drain(report_.read.get());
@@ -194,14 +207,17 @@ absl::StatusOr<RunOutcome> RunProcessTree(const RunRequest& request, RunControl&
   }
   ASSIGN_OR_RETURN(Process process, Process::Start(request.arguments, descriptors));
   if (request.seccomp != nullptr) PutFirstInLineForOom(process.pid());
-  return Run(request, control, std::move(process), std::move(report), std::move(errors), std::move(status)).Wait();
+  return Run(request, control, std::move(process), std::move(report), std::move(errors),
+             std::move(status))
+      .Wait();
 }
 
 absl::StatusOr<UniqueFd> MemoryFile(std::string_view octets) {
   UniqueFd file(memfd_create("auspex-input", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!file) return ErrnoStatus(errno, "memfd_create", "input");
   RETURN_IF_ERROR(WriteAll(file.get(), octets, "input"));
-  if (fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0 ||
+  if (fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) !=
+          0 ||
       lseek(file.get(), 0, SEEK_SET) != 0) {
     return ErrnoStatus(errno, "seal", "input");
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// SandboxesService: the owner's questions (role "owner"), translated to the library. Safe from any thread.
+// SandboxesService: the owner's questions (role "owner"), translated to the library. Safe from any
+// thread.
 #ifndef AUSPEX_RUNNERD_SANDBOXES_SERVICE_H_
 #define AUSPEX_RUNNERD_SANDBOXES_SERVICE_H_
 
@@ -15,12 +16,16 @@ namespace auspex::runnerd {
 class SandboxesService final : public v1::Sandboxes::Service {
  public:
   // Everything is lent.
-  SandboxesService(Slots& slots, Isolation& isolation, std::function<absl::StatusOr<Config>()> load_config)
+  SandboxesService(Slots& slots, Isolation& isolation,
+                   std::function<absl::StatusOr<Config>()> load_config)
       : slots_(slots), isolation_(isolation), load_config_(std::move(load_config)) {}
 
-  grpc::Status GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*, v1::SandboxStatus* status) override;
-  grpc::Status Abort(grpc::ServerContext*, const v1::AbortRequest* request, v1::AbortResponse* response) override;
-  grpc::Status Probe(grpc::ServerContext*, const v1::ProbeRequest*, v1::ProbeResponse* response) override;
+  grpc::Status GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*,
+                         v1::SandboxStatus* status) override;
+  grpc::Status Abort(grpc::ServerContext*, const v1::AbortRequest* request,
+                     v1::AbortResponse* response) override;
+  grpc::Status Probe(grpc::ServerContext*, const v1::ProbeRequest*,
+                     v1::ProbeResponse* response) override;
 
  private:
   Slots& slots_;

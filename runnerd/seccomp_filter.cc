@@ -34,7 +34,8 @@ absl::StatusOr<int> Resolve(std::string_view name) {
   return number;
 }
 
-// Negative numbers are libseccomp's way to say that other architectures have the call and this one has not.
+// Negative numbers are libseccomp's way to say that other architectures have the call and this one
+// has not.
 bool Foreign(int number) { return number < 0; }
 
 absl::Status AddRules(scmp_filter_ctx context, const SeccompPolicy& policy) {
@@ -42,7 +43,8 @@ absl::Status AddRules(scmp_filter_ctx context, const SeccompPolicy& policy) {
     for (std::string_view name : group.names) {
       ASSIGN_OR_RETURN(int number, Resolve(name));
       if (Foreign(number)) continue;
-      if (int error = seccomp_rule_add_exact(context, SCMP_ACT_ALLOW, number, 0); error != 0) return Failed(error, name);
+      if (int error = seccomp_rule_add_exact(context, SCMP_ACT_ALLOW, number, 0); error != 0)
+        return Failed(error, name);
     }
   }
   for (const ArgumentRule& rule : policy.ruled) {
@@ -58,7 +60,8 @@ absl::Status AddRules(scmp_filter_ctx context, const SeccompPolicy& policy) {
     int number = seccomp_syscall_resolve_name(std::string(call.name).c_str());
     if (number == __NR_SCMP_ERROR) number = call.number;
     if (Foreign(number)) continue;
-    if (int error = seccomp_rule_add_exact(context, SCMP_ACT_ERRNO(ENOSYS), number, 0); error != 0) {
+    if (int error = seccomp_rule_add_exact(context, SCMP_ACT_ERRNO(ENOSYS), number, 0);
+        error != 0) {
       return Failed(error, call.name);
     }
   }
@@ -70,16 +73,20 @@ absl::Status AddRules(scmp_filter_ctx context, const SeccompPolicy& policy) {
 absl::StatusOr<UniqueFd> BuildSeccompFilter(const SeccompPolicy& policy) {
   Context context(seccomp_init(SCMP_ACT_ERRNO(EPERM)));
   if (context == nullptr) return absl::ResourceExhaustedError("seccomp filter: no memory");
-  if (int error = seccomp_attr_set(context.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS); error != 0) {
+  if (int error = seccomp_attr_set(context.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+      error != 0) {
     return Failed(error, "action for foreign architectures");
   }
   // A binary tree over the call numbers: the filter runs on every call of a tenant.
-  if (int error = seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2); error != 0) return Failed(error, "optimize");
+  if (int error = seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2); error != 0)
+    return Failed(error, "optimize");
   RETURN_IF_ERROR(AddRules(context.get(), policy));
   UniqueFd file(memfd_create("auspex-seccomp", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!file) return ErrnoStatus(errno, "memfd_create", "seccomp filter");
-  if (int error = seccomp_export_bpf(context.get(), file.get()); error != 0) return Failed(error, "export");
-  if (fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0) {
+  if (int error = seccomp_export_bpf(context.get(), file.get()); error != 0)
+    return Failed(error, "export");
+  if (fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) !=
+      0) {
     return ErrnoStatus(errno, "seal", "seccomp filter");
   }
   return file;

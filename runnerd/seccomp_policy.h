@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The system calls that a sandbox may make, as data: an allow-list with a reason for each group and rules for arguments.
-// What is not named fails with EPERM, so that an interpreter that probes for something goes on without it; a few newer
-// calls fail with ENOSYS, because C libraries fall back on older ones only then; a foreign architecture is killed. Constant
-// data, any thread. seccomp_filter.h turns it into a program.
+// The system calls that a sandbox may make, as data: an allow-list with a reason for each group and
+// rules for arguments. What is not named fails with EPERM, so that an interpreter that probes for
+// something goes on without it; a few newer calls fail with ENOSYS, because C libraries fall back
+// on older ones only then; a foreign architecture is killed. Constant data, any thread.
+// seccomp_filter.h turns it into a program.
 #ifndef AUSPEX_RUNNERD_SECCOMP_POLICY_H_
 #define AUSPEX_RUNNERD_SECCOMP_POLICY_H_
 
@@ -19,8 +20,9 @@ struct SyscallGroup {
   std::vector<std::string_view> names;
 };
 
-// A call that is allowed only when (argument & mask) equals one of `values`. Masks of 32 bits are used where the kernel takes an int:
-// it ignores the upper half, so a rule that compared it could be passed by.
+// A call that is allowed only when (argument & mask) equals one of `values`. Masks of 32 bits are
+// used where the kernel takes an int: it ignores the upper half, so a rule that compared it could
+// be passed by.
 struct ArgumentRule {
   std::string_view name;
   unsigned argument;  // 0..5
@@ -29,7 +31,8 @@ struct ArgumentRule {
   std::string_view reason;
 };
 
-// A call that fails with ENOSYS. `number` is used where the host's libseccomp does not know the name; -1: go by name.
+// A call that fails with ENOSYS. `number` is used where the host's libseccomp does not know the
+// name; -1: go by name.
 struct AbsentCall {
   std::string_view name;
   int number;

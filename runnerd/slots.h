@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Slots: a fixed number of threads that each run one unit at a time, and the list of what is in hand. The threads live as long as the object: a sandbox
-// dies with the thread that started it. Safe from any thread.
+// Slots: a fixed number of threads that each run one unit at a time, and the list of what is in
+// hand. The threads live as long as the object: a sandbox dies with the thread that started it.
+// Safe from any thread.
 #ifndef AUSPEX_RUNNERD_SLOTS_H_
 #define AUSPEX_RUNNERD_SLOTS_H_
 
@@ -28,7 +29,8 @@ class Slots {
   // Kills what runs (as Stop with no grace) and joins.
   ~Slots();
 
-  // Queues a unit. False when this assignment is in hand already, or when stopping. More units than slots wait their turn.
+  // Queues a unit. False when this assignment is in hand already, or when stopping. More units than
+  // slots wait their turn.
   bool Add(Unit unit);
   bool InHand(const std::string& assignment_id) const;
 
@@ -48,7 +50,8 @@ class Slots {
   std::vector<Running> ListRunning() const;
   int count() const { return static_cast<int>(threads_.size()); }
 
-  // Takes no more units, lets the running ones finish for up to `grace_seconds`, then ends them (kStopping) and waits.
+  // Takes no more units, lets the running ones finish for up to `grace_seconds`, then ends them
+  // (kStopping) and waits.
   void Stop(double grace_seconds);
 
  private:

@@ -29,7 +29,8 @@ namespace {
 constexpr double kFetchSeconds = 16 * 60;
 constexpr uint64_t kMaxArchive = 64 << 20;
 
-// A finished unit is reported until stated has it. Only a unit that nobody wants any more, or the end of this process, stops that.
+// A finished unit is reported until stated has it. Only a unit that nobody wants any more, or the
+// end of this process, stops that.
 auto PauseForReport(RunControl& control) {
   return [&control](double seconds) {
     const EndReason reason = control.reason();
@@ -73,21 +74,27 @@ absl::Status StatedClient::Begin(const Unit& unit, RunControl& control) {
   rpc::BeginUnitResponse answer;
   return CallUntilAnswered(
       "stated.BeginUnit",
-      [&](grpc::ClientContext& context) { return stub_->work->BeginUnit(&context, request, &answer); },
+      [&](grpc::ClientContext& context) {
+        return stub_->work->BeginUnit(&context, request, &answer);
+      },
       [&control](double seconds) { return control.WaitRequested(seconds); });
 }
 
-absl::Status StatedClient::Complete(const Unit& unit, const SignedResult& result, RunControl& control) {
+absl::Status StatedClient::Complete(const Unit& unit, const SignedResult& result,
+                                    RunControl& control) {
   const rpc::CompleteUnitRequest request = CompleteRequest(unit, result);
   rpc::CompleteUnitResponse answer;
   const auto complete = [&] {
     return CallUntilAnswered(
         "stated.CompleteUnit",
-        [&](grpc::ClientContext& context) { return stub_->work->CompleteUnit(&context, request, &answer); },
+        [&](grpc::ClientContext& context) {
+          return stub_->work->CompleteUnit(&context, request, &answer);
+        },
         PauseForReport(control));
   };
   absl::Status status = complete();
-  if (status.code() == absl::StatusCode::kFailedPrecondition && Begin(unit, control).ok()) status = complete();
+  if (status.code() == absl::StatusCode::kFailedPrecondition && Begin(unit, control).ok())
+    status = complete();
   return status;
 }
 
@@ -99,7 +106,9 @@ absl::Status StatedClient::Refuse(const Unit& unit, const Refusal& refusal, RunC
   rpc::RefuseUnitResponse answer;
   return CallUntilAnswered(
       "stated.RefuseUnit",
-      [&](grpc::ClientContext& context) { return stub_->work->RefuseUnit(&context, request, &answer); },
+      [&](grpc::ClientContext& context) {
+        return stub_->work->RefuseUnit(&context, request, &answer);
+      },
       PauseForReport(control));
 }
 
@@ -120,20 +129,25 @@ absl::Status StatedClient::ReportCapabilities(const std::string& canonical_json)
   rpc::ReportCapabilitiesResponse answer;
   grpc::ClientContext context;
   SetDeadline(context, kRpcSeconds);
-  return FromGrpc(stub_->work->ReportCapabilities(&context, request, &answer), "stated.ReportCapabilities");
+  return FromGrpc(stub_->work->ReportCapabilities(&context, request, &answer),
+                  "stated.ReportCapabilities");
 }
 
 absl::Status StatedClient::Fetch(const Sha256Hex& manifest_sha256, int fd, RunControl& control) {
   for (double delay = 0.02;; delay = std::min(delay * 2, 1.0)) {
     const absl::Status status = FetchOnce(manifest_sha256, fd, control);
-    // NOT_FOUND is stated's word that it cannot be had. One that went away meanwhile is asked again, from the start.
-    const bool again = status.code() != absl::StatusCode::kDeadlineExceeded && IsPassing(status.code());
+    // NOT_FOUND is stated's word that it cannot be had. One that went away meanwhile is asked
+    // again, from the start.
+    const bool again =
+        status.code() != absl::StatusCode::kDeadlineExceeded && IsPassing(status.code());
     if (status.ok() || !again || control.WaitRequested(delay)) return status;
-    if (ftruncate(fd, 0) != 0 || lseek(fd, 0, SEEK_SET) != 0) return ErrnoStatus(errno, "empty", "archive spool");
+    if (ftruncate(fd, 0) != 0 || lseek(fd, 0, SEEK_SET) != 0)
+      return ErrnoStatus(errno, "empty", "archive spool");
   }
 }
 
-absl::Status StatedClient::FetchOnce(const Sha256Hex& manifest_sha256, int fd, RunControl& control) {
+absl::Status StatedClient::FetchOnce(const Sha256Hex& manifest_sha256, int fd,
+                                     RunControl& control) {
   grpc::ClientContext context;
   SetDeadline(context, kFetchSeconds);
   const int key = control.AddCancel([&context] { context.TryCancel(); });
@@ -145,8 +159,9 @@ absl::Status StatedClient::FetchOnce(const Sha256Hex& manifest_sha256, int fd, R
   absl::Status stored;
   while (stored.ok() && stream->Read(&chunk)) {
     size += chunk.chunk().size();
-    stored = size > kMaxArchive ? absl::OutOfRangeError(Cat("the archive is larger than ", kMaxArchive, " octets"))
-                                : WriteAll(fd, chunk.chunk(), "archive spool");
+    stored = size > kMaxArchive
+                 ? absl::OutOfRangeError(Cat("the archive is larger than ", kMaxArchive, " octets"))
+                 : WriteAll(fd, chunk.chunk(), "archive spool");
   }
   if (!stored.ok()) context.TryCancel();
   const absl::Status status = FromGrpc(stream->Finish(), "stated.GetPackage");

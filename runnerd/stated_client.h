@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// StatedClient: what runnerd asks of stated, but for the work stream (work_loop.h). Calls wait out a stated that is away. Safe from any thread.
+// StatedClient: what runnerd asks of stated, but for the work stream (work_loop.h). Calls wait out
+// a stated that is away. Safe from any thread.
 #ifndef AUSPEX_RUNNERD_STATED_CLIENT_H_
 #define AUSPEX_RUNNERD_STATED_CLIENT_H_
 
@@ -25,8 +26,8 @@ class StatedClient final : public ArchiveSource {
 
   // FAILED_PRECONDITION or NOT_FOUND: the unit is not to run any more.
   absl::Status Begin(const Unit& unit, RunControl& control);
-  // Reports the outcome. A stated that restarted meanwhile has the unit as accepted again: it is begun once more and then reported. Other
-  // failures mean that stated does not want it any more.
+  // Reports the outcome. A stated that restarted meanwhile has the unit as accepted again: it is
+  // begun once more and then reported. Other failures mean that stated does not want it any more.
   absl::Status Complete(const Unit& unit, const SignedResult& result, RunControl& control);
   absl::Status Refuse(const Unit& unit, const Refusal& refusal, RunControl& control);
   // For an item that did not parse into a Unit. One attempt.

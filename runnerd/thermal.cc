@@ -42,9 +42,12 @@ ThermalReading ReadZones(const std::string& root) {
 
 std::string_view ThermalWord(ThermalState state) {
   switch (state) {
-    case ThermalState::kOk: return "ok";
-    case ThermalState::kWarm: return "warm";
-    case ThermalState::kCritical: return "critical";
+    case ThermalState::kOk:
+      return "ok";
+    case ThermalState::kWarm:
+      return "warm";
+    case ThermalState::kCritical:
+      return "critical";
   }
   return "ok";
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// ThermalGovernor: the hottest sensor with a latch (wire protocol 9.5): critical at or above the critical temperature until it has fallen to the resume
-// temperature. One object serves capabilities and units, so both see the same latch. Safe from any thread.
+// ThermalGovernor: the hottest sensor with a latch (wire protocol 9.5): critical at or above the
+// critical temperature until it has fallen to the resume temperature. One object serves
+// capabilities and units, so both see the same latch. Safe from any thread.
 #ifndef AUSPEX_RUNNERD_THERMAL_H_
 #define AUSPEX_RUNNERD_THERMAL_H_
 
@@ -17,8 +18,8 @@ std::string_view ThermalWord(ThermalState state);
 
 struct ThermalReading {
   ThermalState state = ThermalState::kOk;
-  std::optional<double> celsius;   // hottest; nullopt: no sensor could be read
-  int zones = 0;                   // readable ones
+  std::optional<double> celsius;  // hottest; nullopt: no sensor could be read
+  int zones = 0;                  // readable ones
 };
 
 struct ThermalThresholds {

@@ -27,38 +27,51 @@ Refusal SandboxUnavailable(std::string_view why) {
 // What an end that was asked for means for the unit.
 std::variant<Refusal, Withdrawn> EndOf(EndReason reason) {
   switch (reason) {
-    case EndReason::kAborted: return Refuse(RefusalKind::kRunnerFailed, "aborted by the owner");
-    case EndReason::kThermal: return Refuse(RefusalKind::kThermalCritical, "temperature became critical while the unit ran");
+    case EndReason::kAborted:
+      return Refuse(RefusalKind::kRunnerFailed, "aborted by the owner");
+    case EndReason::kThermal:
+      return Refuse(RefusalKind::kThermalCritical,
+                    "temperature became critical while the unit ran");
     case EndReason::kNone:
     case EndReason::kEnded:
-    case EndReason::kStopping: break;
+    case EndReason::kStopping:
+      break;
   }
   return Withdrawn{};
 }
 
 // What a manifest says that this release cannot give (6.3); nullopt: nothing.
 std::optional<Refusal> UnmetDemand(const Unit& unit, const Manifest& manifest) {
-  const auto refused = [](std::string reason) { return Refuse(RefusalKind::kExecutorRefused, std::move(reason)); };
-  // The digest alone says what runs; these say for whom. A package of somebody else is not run in this tenant's name.
+  const auto refused = [](std::string reason) {
+    return Refuse(RefusalKind::kExecutorRefused, std::move(reason));
+  };
+  // The digest alone says what runs; these say for whom. A package of somebody else is not run in
+  // this tenant's name.
   if (manifest.tenant_id != unit.tenant_id) {
-    return refused(Cat("the manifest is tenant ", manifest.tenant_id.str(), "'s, the unit is ", unit.tenant_id.str(), "'s"));
+    return refused(Cat("the manifest is tenant ", manifest.tenant_id.str(), "'s, the unit is ",
+                       unit.tenant_id.str(), "'s"));
   }
   if (manifest.experiment_id != unit.experiment_label) {
-    return refused(Cat("the manifest is of experiment ", manifest.experiment_id.str(), ", the unit of ", unit.experiment_label.str()));
+    return refused(Cat("the manifest is of experiment ", manifest.experiment_id.str(),
+                       ", the unit of ", unit.experiment_label.str()));
   }
   if (!manifest.sensitive_flags.empty() && !unit.sensitive_accepted) {
     return Refuse(RefusalKind::kSensitive,
-                  Cat("the manifest declares sensitive content (", Printable(manifest.sensitive_flags[0]), ") that the owner has not accepted"));
+                  Cat("the manifest declares sensitive content (",
+                      Printable(manifest.sensitive_flags[0]), ") that the owner has not accepted"));
   }
   if (manifest.serving_version_pin) {
-    return refused(Cat("serving_version_mismatch: the manifest pins ", Printable(*manifest.serving_version_pin),
+    return refused(Cat("serving_version_mismatch: the manifest pins ",
+                       Printable(*manifest.serving_version_pin),
                        " and this release serves no models"));
   }
   if (manifest.models.size() > 1) return refused("the manifest names more than one model");
   for (const Manifest::Model& model : manifest.models) {
-    if (!ModelId::Parse(model.id).ok()) return refused(Cat("the manifest's model id '", Printable(model.id), "' is not usable"));
+    if (!ModelId::Parse(model.id).ok())
+      return refused(Cat("the manifest's model id '", Printable(model.id), "' is not usable"));
     if (model.local_weights_required) {
-      return refused(Cat("the manifest requires the weights of model ", Printable(model.id), " and this release serves no models"));
+      return refused(Cat("the manifest requires the weights of model ", Printable(model.id),
+                         " and this release serves no models"));
     }
   }
   return std::nullopt;
@@ -71,10 +84,13 @@ std::string FailureReason(const InitReport& report, const std::string& tail) {
     case InitReport::Kind::kExited:
       if (report.number != 0) return Cat("executor exited with status ", report.number, said);
       return Cat("executor output file: ", report.output, said);
-    case InitReport::Kind::kSignaled: return Cat("executor was ended by signal ", report.number, said);
-    case InitReport::Kind::kFailed: return Cat("executor could not be started: ", strerror(report.number), said);
+    case InitReport::Kind::kSignaled:
+      return Cat("executor was ended by signal ", report.number, said);
+    case InitReport::Kind::kFailed:
+      return Cat("executor could not be started: ", strerror(report.number), said);
     case InitReport::Kind::kNotStarted:
-    case InitReport::Kind::kUnfinished: break;
+    case InitReport::Kind::kUnfinished:
+      break;
   }
   return Cat("the sandbox ended before the executor did", said);
 }
@@ -83,8 +99,11 @@ std::string FailureReason(const InitReport& report, const std::string& tail) {
 
 std::string UnitPipeline::ReasonForCoordinator(std::string reason) const {
   const absl::StatusOr<Config> config = parts_.load_config();
-  for (const auto& [path, word] : {std::pair(parts_.host.state_dir, "(state)"), std::pair(config.ok() ? config->provisioning_dir : "", "(staged)")}) {
-    for (size_t at = 0; !path.empty() && (at = reason.find(path, at)) != std::string::npos;) reason.replace(at, path.size(), word);
+  for (const auto& [path, word] :
+       {std::pair(parts_.host.state_dir, "(state)"),
+        std::pair(config.ok() ? config->provisioning_dir : "", "(staged)")}) {
+    for (size_t at = 0; !path.empty() && (at = reason.find(path, at)) != std::string::npos;)
+      reason.replace(at, path.size(), word);
   }
   return CleanReason(reason);
 }
@@ -97,12 +116,15 @@ UnitOutcome UnitPipeline::Run(const Unit& unit, RunControl& control) {
     return std::move(*refusal);
   }
   if (std::holds_alternative<Withdrawn>(step)) return Withdrawn{};
-  absl::StatusOr<SignedResult> result = parts_.signer.Sign(unit, std::get<UnitResult>(step), control);
+  absl::StatusOr<SignedResult> result =
+      parts_.signer.Sign(unit, std::get<UnitResult>(step), control);
   if (result.ok()) return *std::move(result);
   if (control.requested()) {
     return std::visit([](auto end) -> UnitOutcome { return end; }, EndOf(control.reason()));
   }
-  return Refuse(RefusalKind::kRunnerFailed, CleanReason(Cat("the result could not be signed: ", std::string(result.status().message()))));
+  return Refuse(
+      RefusalKind::kRunnerFailed,
+      CleanReason(Cat("the result could not be signed: ", std::string(result.status().message()))));
 }
 
 UnitPipeline::Step UnitPipeline::RunByPolicy(const Unit& unit, RunControl& control) {
@@ -112,26 +134,33 @@ UnitPipeline::Step UnitPipeline::RunByPolicy(const Unit& unit, RunControl& contr
   const absl::StatusOr<Config> config = parts_.load_config();
   if (!config.ok()) {
     // An owner whose settings cannot be read has not allowed anything.
-    return Refuse(RefusalKind::kExecutorRefused, "execute_tenant_code=off: the owner's settings could not be read");
+    return Refuse(RefusalKind::kExecutorRefused,
+                  "execute_tenant_code=off: the owner's settings could not be read");
   }
   switch (config->execution_policy) {
-    case ExecutionPolicy::kSynthetic: return RunEcho(unit, *config, control);
-    case ExecutionPolicy::kProvisioned: return RunTenant(unit, *config, control);
-    case ExecutionPolicy::kOff: break;
+    case ExecutionPolicy::kSynthetic:
+      return RunEcho(unit, *config, control);
+    case ExecutionPolicy::kProvisioned:
+      return RunTenant(unit, *config, control);
+    case ExecutionPolicy::kOff:
+      break;
   }
   return Refuse(RefusalKind::kExecutorRefused, "execute_tenant_code=off: the owner runs no units");
 }
 
-UnitPipeline::Step UnitPipeline::RunEcho(const Unit& unit, const Config& config, RunControl& control) {
+UnitPipeline::Step UnitPipeline::RunEcho(const Unit& unit, const Config& config,
+                                         RunControl& control) {
   RunRequest request;
   request.wall_seconds = kEchoSeconds;
   request.max_report_octets = 2 * unit.canonical_payload.size() + 4096;
   if (!config.use_bubblewrap) {
     // Our own program and the unit's payload as plain octets: nothing of a tenant's runs.
     request.arguments = {parts_.host.unit_init, "--echo"};
-    return RunAndRead(std::move(request), unit.canonical_payload, unit, false, "permissive", control);
+    return RunAndRead(std::move(request), unit.canonical_payload, unit, false, "permissive",
+                      control);
   }
-  if (const ProbeResult probe = parts_.isolation.Ensure(); !probe.ok) return SandboxUnavailable(probe.failure);
+  if (const ProbeResult probe = parts_.isolation.Ensure(); !probe.ok)
+    return SandboxUnavailable(probe.failure);
   absl::StatusOr<std::vector<std::string>> arguments = SandboxArguments(parts_.host, EchoSandbox());
   if (!arguments.ok()) return SandboxUnavailable(std::string(arguments.status().message()));
   request.arguments = *std::move(arguments);
@@ -139,21 +168,27 @@ UnitPipeline::Step UnitPipeline::RunEcho(const Unit& unit, const Config& config,
   return RunAndRead(std::move(request), unit.canonical_payload, unit, false, "strict", control);
 }
 
-UnitPipeline::Step UnitPipeline::RunTenant(const Unit& unit, const Config& config, RunControl& control) {
+UnitPipeline::Step UnitPipeline::RunTenant(const Unit& unit, const Config& config,
+                                           RunControl& control) {
   if (!config.use_bubblewrap) {
-    return SandboxUnavailable("layer bubblewrap is switched off (sandbox.use_bubblewrap=false) and tenant code runs only inside it");
+    return SandboxUnavailable(
+        "layer bubblewrap is switched off (sandbox.use_bubblewrap=false) and tenant code runs only "
+        "inside it");
   }
   // Before the package: archives are taken apart in a sandbox too.
-  if (const ProbeResult probe = parts_.isolation.Ensure(); !probe.ok) return SandboxUnavailable(probe.failure);
+  if (const ProbeResult probe = parts_.isolation.Ensure(); !probe.ok)
+    return SandboxUnavailable(probe.failure);
   std::variant<Package, Refusal> resolved = parts_.packages.Resolve(unit, config, control);
   if (control.requested()) {
     return std::visit([](auto end) -> Step { return end; }, EndOf(control.reason()));
   }
   if (auto* refusal = std::get_if<Refusal>(&resolved)) return std::move(*refusal);
   const Package& package = std::get<Package>(resolved);
-  if (std::optional<Refusal> refusal = UnmetDemand(unit, package.manifest)) return *std::move(refusal);
+  if (std::optional<Refusal> refusal = UnmetDemand(unit, package.manifest))
+    return *std::move(refusal);
   absl::StatusOr<SandboxSpec> spec = TenantSandbox(unit, package.manifest, package.folder, config);
-  if (!spec.ok()) return Refuse(RefusalKind::kExecutorRefused, std::string(spec.status().message()));
+  if (!spec.ok())
+    return Refuse(RefusalKind::kExecutorRefused, std::string(spec.status().message()));
   absl::StatusOr<std::vector<std::string>> arguments = SandboxArguments(parts_.host, *spec);
   if (!arguments.ok()) return SandboxUnavailable(std::string(arguments.status().message()));
   RunRequest request;
@@ -161,13 +196,16 @@ UnitPipeline::Step UnitPipeline::RunTenant(const Unit& unit, const Config& confi
   request.seccomp = &parts_.host.seccomp;
   request.wall_seconds = WallSeconds(config);
   request.max_report_octets = static_cast<size_t>(config.output_max_kb) * 1024 + 4096;
-  return RunAndRead(std::move(request), ExecutorInput(unit), unit, package.manifest.capture_raw, "strict", control);
+  return RunAndRead(std::move(request), ExecutorInput(unit), unit, package.manifest.capture_raw,
+                    "strict", control);
 }
 
-UnitPipeline::Step UnitPipeline::RunAndRead(RunRequest request, std::string_view input, const Unit& unit, bool capture_raw,
+UnitPipeline::Step UnitPipeline::RunAndRead(RunRequest request, std::string_view input,
+                                            const Unit& unit, bool capture_raw,
                                             std::string ran_under, RunControl& control) {
   absl::StatusOr<UniqueFd> input_file = MemoryFile(input);
-  if (!input_file.ok()) return Refuse(RefusalKind::kRunnerFailed, std::string(input_file.status().message()));
+  if (!input_file.ok())
+    return Refuse(RefusalKind::kRunnerFailed, std::string(input_file.status().message()));
   request.input_fd = input_file->get();
   absl::StatusOr<RunOutcome> outcome = RunProcessTree(request, control);
   if (!outcome.ok()) return SandboxUnavailable(std::string(outcome.status().message()));
@@ -177,20 +215,26 @@ UnitPipeline::Step UnitPipeline::RunAndRead(RunRequest request, std::string_view
     return std::visit([](auto end) -> Step { return end; }, EndOf(control.reason()));
   }
   if (outcome->end == RunOutcome::End::kDeadline) {
-    return Refuse(RefusalKind::kRunnerFailed, Cat("executor ran over its limit of ", static_cast<int64_t>(request.wall_seconds), " s and was killed"));
+    return Refuse(RefusalKind::kRunnerFailed,
+                  Cat("executor ran over its limit of ", static_cast<int64_t>(request.wall_seconds),
+                      " s and was killed"));
   }
   absl::StatusOr<InitReport> report = ParseInitReport(outcome->report);
   if (!report.ok() || outcome->report_overflow) {
-    return Refuse(RefusalKind::kRunnerFailed, report.ok() ? "sandbox report: too large" : std::string(report.status().message()));
+    return Refuse(RefusalKind::kRunnerFailed, report.ok() ? "sandbox report: too large"
+                                                          : std::string(report.status().message()));
   }
   if (report->kind == InitReport::Kind::kNotStarted) {
-    return SandboxUnavailable(Cat("layer bubblewrap: the sandbox could not be built: ", outcome->stderr_tail));
+    return SandboxUnavailable(
+        Cat("layer bubblewrap: the sandbox could not be built: ", outcome->stderr_tail));
   }
   if (report->kind != InitReport::Kind::kExited || report->output != unit_init::kOutputOk) {
     return Refuse(RefusalKind::kRunnerFailed, FailureReason(*report, outcome->stderr_tail));
   }
-  absl::StatusOr<UnitResult> result = ParseExecutorOutput(report->content, unit.unit_id, capture_raw, parts_.clock.NowMicros());
-  if (!result.ok()) return Refuse(RefusalKind::kRunnerFailed, std::string(result.status().message()));
+  absl::StatusOr<UnitResult> result =
+      ParseExecutorOutput(report->content, unit.unit_id, capture_raw, parts_.clock.NowMicros());
+  if (!result.ok())
+    return Refuse(RefusalKind::kRunnerFailed, std::string(result.status().message()));
   result->ran_under = std::move(ran_under);
   return *std::move(result);
 }

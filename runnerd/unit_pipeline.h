@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// UnitPipeline: one unit from hand-out to signed result or refusal, in the order of wire protocol 6.4; the first "no" ends it. Knows nothing of gRPC: signing
-// and archives come through interfaces. Run is safe from several threads at once, one unit each.
+// UnitPipeline: one unit from hand-out to signed result or refusal, in the order of wire
+// protocol 6.4; the first "no" ends it. Knows nothing of gRPC: signing and archives come through
+// interfaces. Run is safe from several threads at once, one unit each.
 #ifndef AUSPEX_RUNNERD_UNIT_PIPELINE_H_
 #define AUSPEX_RUNNERD_UNIT_PIPELINE_H_
 
@@ -21,13 +22,14 @@
 
 namespace auspex::runnerd {
 
-// keyd, as far as a unit needs it. Implementations wait out a keyd that is not there (until `control` asks for the end: CANCELLED) and return its
-// refusals. Safe from any thread.
+// keyd, as far as a unit needs it. Implementations wait out a keyd that is not there (until
+// `control` asks for the end: CANCELLED) and return its refusals. Safe from any thread.
 class UnitSigner {
  public:
   virtual ~UnitSigner() = default;
   // Signs the result, and its raw text when there is one.
-  virtual absl::StatusOr<SignedResult> Sign(const Unit& unit, const UnitResult& result, RunControl& control) = 0;
+  virtual absl::StatusOr<SignedResult> Sign(const Unit& unit, const UnitResult& result,
+                                            RunControl& control) = 0;
 };
 
 class UnitPipeline {
@@ -44,7 +46,8 @@ class UnitPipeline {
   };
   explicit UnitPipeline(Parts parts) : parts_(std::move(parts)) {}
 
-  // Blocks until the unit is done and nothing of it is left. The calling thread must not end before.
+  // Blocks until the unit is done and nothing of it is left. The calling thread must not end
+  // before.
   UnitOutcome Run(const Unit& unit, RunControl& control);
 
  private:
@@ -53,7 +56,8 @@ class UnitPipeline {
   Step RunEcho(const Unit& unit, const Config& config, RunControl& control);
   Step RunTenant(const Unit& unit, const Config& config, RunControl& control);
   // Runs `request` with `input` and reads the report.
-  Step RunAndRead(RunRequest request, std::string_view input, const Unit& unit, bool capture_raw, std::string ran_under, RunControl& control);
+  Step RunAndRead(RunRequest request, std::string_view input, const Unit& unit, bool capture_raw,
+                  std::string ran_under, RunControl& control);
 
   // Paths of this host are the owner's business and do not leave it; cleaned and cut for the wire.
   std::string ReasonForCoordinator(std::string reason) const;

@@ -30,18 +30,21 @@ absl::StatusOr<Unit> ParseUnit(const rpc::RunUnit& item) {
   ASSIGN_OR_RETURN(TenantId tenant_id, TenantId::Parse(item.tenant_id()));
   ASSIGN_OR_RETURN(ExperimentLabel label, ExperimentLabel::Parse(item.experiment_label()));
   ASSIGN_OR_RETURN(Sha256Hex manifest, Sha256Hex::Parse(item.manifest_sha256()));
-  if (!ParseIsoTime(item.created_at())) return absl::InvalidArgumentError("created_at: is no ISO 8601 timestamp");
+  if (!ParseIsoTime(item.created_at()))
+    return absl::InvalidArgumentError("created_at: is no ISO 8601 timestamp");
   JsonLimits limits;
   limits.max_octets = kMaxCanonicalPayload;
   RETURN_IF_ERROR(CheckCanonicalObject(item.canonical_payload(), limits));
-  return Unit{std::move(assignment_id), std::move(unit_id), std::move(tenant_id), std::move(label), std::move(manifest),
-              item.created_at(), item.canonical_payload(), item.sensitive_accepted()};
+  return Unit{std::move(assignment_id), std::move(unit_id),       std::move(tenant_id),
+              std::move(label),         std::move(manifest),      item.created_at(),
+              item.canonical_payload(), item.sensitive_accepted()};
 }
 
 }  // namespace
 
 struct WorkLoop::Stream {
-  explicit Stream(std::shared_ptr<grpc::Channel> channel) : work(rpc::Work::NewStub(std::move(channel))) {}
+  explicit Stream(std::shared_ptr<grpc::Channel> channel)
+      : work(rpc::Work::NewStub(std::move(channel))) {}
   std::unique_ptr<rpc::Work::Stub> work;
   std::mutex mutex;
   std::condition_variable changed;
@@ -50,9 +53,12 @@ struct WorkLoop::Stream {
   std::thread reader;
 };
 
-WorkLoop::WorkLoop(std::shared_ptr<grpc::Channel> channel, StatedClient& stated, UnitPipeline& pipeline, int slots,
-                   std::function<void()> on_connect)
-    : stated_(stated), pipeline_(pipeline), on_connect_(std::move(on_connect)), stream_(new Stream(std::move(channel))),
+WorkLoop::WorkLoop(std::shared_ptr<grpc::Channel> channel, StatedClient& stated,
+                   UnitPipeline& pipeline, int slots, std::function<void()> on_connect)
+    : stated_(stated),
+      pipeline_(pipeline),
+      on_connect_(std::move(on_connect)),
+      stream_(new Stream(std::move(channel))),
       slots_(slots, [this](const Unit& unit, RunControl& control) { RunUnit(unit, control); }) {}
 
 WorkLoop::~WorkLoop() { Stop(0); }
@@ -93,14 +99,16 @@ void WorkLoop::ReadForEver() {
     while (reader->Read(&item)) {
       if (std::exchange(first, false)) delay = kFirstDelay;
       if (item.has_end()) {
-        LogInfo("unit_withdrawn", {{"assignment", item.end().assignment_id()}, {"reason", item.end().reason()}});
+        LogInfo("unit_withdrawn",
+                {{"assignment", item.end().assignment_id()}, {"reason", item.end().reason()}});
         slots_.End(item.end().assignment_id(), EndReason::kEnded);
       } else if (item.has_run()) {
         absl::StatusOr<Unit> unit = ParseUnit(item.run());
         if (unit.ok()) {
           slots_.Add(*std::move(unit));  // one that is in hand already simply goes on
         } else {
-          stated_.RefuseUnparsed(item.run().assignment_id(), Cat("unit: ", std::string(unit.status().message())));
+          stated_.RefuseUnparsed(item.run().assignment_id(),
+                                 Cat("unit: ", std::string(unit.status().message())));
         }
       }
     }
@@ -108,8 +116,10 @@ void WorkLoop::ReadForEver() {
     std::unique_lock lock(stream_->mutex);
     stream_->open = nullptr;
     if (stream_->stopping) return;
-    if (!std::exchange(told, true)) LogWarning("work_stream_ended", {{"why", status.error_message()}});
-    stream_->changed.wait_for(lock, std::chrono::duration<double>(delay), [this] { return stream_->stopping; });
+    if (!std::exchange(told, true))
+      LogWarning("work_stream_ended", {{"why", status.error_message()}});
+    stream_->changed.wait_for(lock, std::chrono::duration<double>(delay),
+                              [this] { return stream_->stopping; });
     delay = std::min(delay * 2, kLongestDelay);
   }
 }
@@ -128,13 +138,17 @@ void WorkLoop::RunUnit(const Unit& unit, RunControl& control) {
     reported = stated_.Complete(unit, *result, control);
   } else if (const auto* refusal = std::get_if<Refusal>(&outcome)) {
     what = RefusalWord(refusal->kind);
-    LogWarning("unit_refused", {{"unit", unit.unit_id.str()}, {"kind", what}, {"reason", refusal->reason}});
+    LogWarning("unit_refused",
+               {{"unit", unit.unit_id.str()}, {"kind", what}, {"reason", refusal->reason}});
     reported = stated_.Refuse(unit, *refusal, control);
   }
-  LogInfo("unit_done", {{"unit", unit.unit_id.str()}, {"assignment", unit.assignment_id.str()}, {"outcome", what},
+  LogInfo("unit_done", {{"unit", unit.unit_id.str()},
+                        {"assignment", unit.assignment_id.str()},
+                        {"outcome", what},
                         {"micros", Clock::System().MonotonicMicros() - began}});
   if (!reported.ok()) {
-    LogWarning("unit_not_wanted", {{"unit", unit.unit_id.str()}, {"why", std::string(reported.message())}});
+    LogWarning("unit_not_wanted",
+               {{"unit", unit.unit_id.str()}, {"why", std::string(reported.message())}});
   }
 }
 

@@ -40,14 +40,16 @@ bool Limit(int resource, uint64_t value) {
   return setrlimit(static_cast<__rlimit_resource>(resource), &limit) == 0;
 }
 
-// In the child, up to exec. Ends the process when a limit cannot be set: no unit runs outside its limits.
+// In the child, up to exec. Ends the process when a limit cannot be set: no unit runs outside its
+// limits.
 [[noreturn]] void BecomeExecutor(const Limits& limits, char** command, int failure_pipe) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   setsid();  // a group of its own, so that SIGTERM reaches its helpers too
   int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  bool ready = null >= 0 && dup2(null, 0) == 0 && dup2(2, 1) == 1 &&  // the report's descriptor is gone from here on
+  bool ready = null >= 0 && dup2(null, 0) == 0 &&
+               dup2(2, 1) == 1 &&  // the report's descriptor is gone from here on
                Limit(RLIMIT_NOFILE, limits.open_files) && Limit(RLIMIT_FSIZE, limits.file_size) &&
                Limit(RLIMIT_CPU, limits.cpu_seconds) && Limit(RLIMIT_NPROC, limits.processes) &&
                Limit(RLIMIT_AS, limits.address_space);
@@ -57,7 +59,8 @@ bool Limit(int resource, uint64_t value) {
   _exit(127);
 }
 
-// Waits until `executor` has ended; reaps everything else that ends meanwhile. Signals must be blocked.
+// Waits until `executor` has ended; reaps everything else that ends meanwhile. Signals must be
+// blocked.
 int WaitForExecutor(pid_t executor, const sigset_t& signals) {
   for (;;) {
     int signal = sigwaitinfo(&signals, nullptr);
@@ -79,12 +82,15 @@ void KillRest() {
 }
 
 int ReportOutput(int status, uint64_t max_output) {
-  // The names were made by a tenant: no link is followed and nothing that could block is opened blocking.
+  // The names were made by a tenant: no link is followed and nothing that could block is opened
+  // blocking.
   int file = open(kOutputPath, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   const char* word = kOutputOk;
   struct stat info {};
   if (file < 0) {
-    word = errno == ENOENT ? kOutputMissing : errno == ELOOP || errno == ENXIO ? kOutputNotRegular : kOutputUnreadable;
+    word = errno == ENOENT                    ? kOutputMissing
+           : errno == ELOOP || errno == ENXIO ? kOutputNotRegular
+                                              : kOutputUnreadable;
   } else if (fstat(file, &info) != 0) {
     word = kOutputUnreadable;
   } else if (!S_ISREG(info.st_mode)) {
@@ -93,7 +99,10 @@ int ReportOutput(int status, uint64_t max_output) {
     word = kOutputTooLarge;
   }
   const uint64_t size = word == kOutputOk ? static_cast<uint64_t>(info.st_size) : 0;
-  return WriteEnd(1, "exited", WEXITSTATUS(status), word, size) && (size == 0 || CopyFile(1, file, size)) ? 0 : 1;
+  return WriteEnd(1, "exited", WEXITSTATUS(status), word, size) &&
+                 (size == 0 || CopyFile(1, file, size))
+             ? 0
+             : 1;
 }
 
 }  // namespace
@@ -106,7 +115,8 @@ int RunExecutor(const Limits& limits, char** command) {
   sigaddset(&signals, SIGCHLD);
   sigaddset(&signals, SIGTERM);  // both are blocked since main began
   int failure[2];
-  if (!StoreInput() || pipe2(failure, O_CLOEXEC) != 0) return WriteEnd(1, "failed", errno, kOutputNone, 0) ? 0 : 1;
+  if (!StoreInput() || pipe2(failure, O_CLOEXEC) != 0)
+    return WriteEnd(1, "failed", errno, kOutputNone, 0) ? 0 : 1;
   pid_t executor = fork();
   if (executor < 0) return WriteEnd(1, "failed", errno, kOutputNone, 0) ? 0 : 1;
   if (executor == 0) BecomeExecutor(limits, command, failure[1]);
@@ -121,7 +131,8 @@ int RunExecutor(const Limits& limits, char** command) {
   KillRest();
   if (told == sizeof error) return WriteEnd(1, "failed", error, kOutputNone, 0) ? 0 : 1;
   if (WIFSIGNALED(status)) return WriteEnd(1, "signaled", WTERMSIG(status), kOutputNone, 0) ? 0 : 1;
-  if (WEXITSTATUS(status) != 0) return WriteEnd(1, "exited", WEXITSTATUS(status), kOutputNone, 0) ? 0 : 1;
+  if (WEXITSTATUS(status) != 0)
+    return WriteEnd(1, "exited", WEXITSTATUS(status), kOutputNone, 0) ? 0 : 1;
   return ReportOutput(status, limits.max_output);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Runs a tenant's executor as the only child of the sandbox's first process, and takes its output file.
+// Runs a tenant's executor as the only child of the sandbox's first process, and takes its output
+// file.
 #ifndef AUSPEX_RUNNERD_INIT_EXECUTOR_H_
 #define AUSPEX_RUNNERD_INIT_EXECUTOR_H_
 
@@ -17,9 +18,10 @@ struct Limits {
   uint64_t cpu_seconds = 0;
 };
 
-// Writes descriptor 0 to kInputPath, runs `command` (ends with a null pointer; its first element is searched in PATH), hands
-// SIGTERM on to it, reaps orphans, and when it has ended kills all that is left, then reports on descriptor 1. Only for process 1 of a
-// process namespace. Returns the exit status.
+// Writes descriptor 0 to kInputPath, runs `command` (ends with a null pointer; its first element is
+// searched in PATH), hands SIGTERM on to it, reaps orphans, and when it has ended kills all that is
+// left, then reports on descriptor 1. Only for process 1 of a process namespace. Returns the exit
+// status.
 int RunExecutor(const Limits& limits, char** command);
 
 }  // namespace auspex::unit_init

@@ -38,7 +38,8 @@ bool CopyFile(int out, int file, uint64_t size) {
 
 bool WriteEnd(int fd, const char* kind, int number, const char* output, uint64_t size) {
   char line[96];
-  snprintf(line, sizeof line, "end %s %d %s %llu\n", kind, number, output, static_cast<unsigned long long>(size));
+  snprintf(line, sizeof line, "end %s %d %s %llu\n", kind, number, output,
+           static_cast<unsigned long long>(size));
   return WriteText(fd, line);
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// auspex-unit-init: the first program inside every sandbox (process 1 of its namespace), under the same seccomp filter as the
-// tenant's. Static and small: it starts in a fraction of a millisecond and needs nothing of the host. See protocol.h.
+// auspex-unit-init: the first program inside every sandbox (process 1 of its namespace), under the
+// same seccomp filter as the tenant's. Static and small: it starts in a fraction of a millisecond
+// and needs nothing of the host. See protocol.h.
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -34,9 +35,11 @@ int main(int argc, char** argv) {
   if (close_range(3, ~0U, 0) != 0) return 2;
   const rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
-  // A tenant has the same user id: without this it could write into this process through /proc/1/mem and reach its report.
+  // A tenant has the same user id: without this it could write into this process through
+  // /proc/1/mem and reach its report.
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return 2;
-  // From "started" on runnerd may send SIGTERM; it waits here until the executor can be told. Process 1 would lose it otherwise.
+  // From "started" on runnerd may send SIGTERM; it waits here until the executor can be told.
+  // Process 1 would lose it otherwise.
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGCHLD);

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What runnerd and auspex-unit-init (the first program inside a sandbox) agree on. Header only, no dependencies, since
-// the init is a small static program.
+// What runnerd and auspex-unit-init (the first program inside a sandbox) agree on. Header only, no
+// dependencies, since the init is a small static program.
 //
 // Start:  auspex-unit-init --echo
 //         auspex-unit-init --self-look
-//         auspex-unit-init --run MAX_OUTPUT NOFILE FSIZE ADDRESS_SPACE NPROC CPU_SECONDS -- PROGRAM [ARGUMENT...]
-//         (numbers are decimal octets, counts or seconds; 0 means no limit)
-// Descriptors: 0 the input, to its end; 1 the report, which no tenant ever holds; 2 the tenant's output, both kinds.
-// Report: "auspex-unit 1 started\n" as soon as the program runs, then exactly one of
-//         "end exited STATUS OUTPUT SIZE\n"    the executor ended by itself; OUTPUT is a word of kOutput...
-//         "end signaled SIGNAL none 0\n"       the executor was ended by a signal
-//         "end failed ERRNO none 0\n"          the executor (or its input) could not be started
-//         followed by SIZE octets (only with OUTPUT "ok").
+//         auspex-unit-init --run MAX_OUTPUT NOFILE FSIZE ADDRESS_SPACE NPROC CPU_SECONDS -- PROGRAM
+//         [ARGUMENT...] (numbers are decimal octets, counts or seconds; 0 means no limit)
+// Descriptors: 0 the input, to its end; 1 the report, which no tenant ever holds; 2 the tenant's
+// output, both kinds. Report: "auspex-unit 1 started\n" as soon as the program runs, then exactly
+// one of
+//         "end exited STATUS OUTPUT SIZE\n"    the executor ended by itself; OUTPUT is a word of
+//         kOutput... "end signaled SIGNAL none 0\n"       the executor was ended by a signal "end
+//         failed ERRNO none 0\n"          the executor (or its input) could not be started followed
+//         by SIZE octets (only with OUTPUT "ok").
 #ifndef AUSPEX_RUNNERD_INIT_PROTOCOL_H_
 #define AUSPEX_RUNNERD_INIT_PROTOCOL_H_
 
@@ -20,21 +21,22 @@ namespace auspex::unit_init {
 inline constexpr char kStarted[] = "auspex-unit 1 started\n";
 
 inline constexpr char kOutputOk[] = "ok";
-inline constexpr char kOutputNone[] = "none";              // not looked for: the executor failed
+inline constexpr char kOutputNone[] = "none";  // not looked for: the executor failed
 inline constexpr char kOutputMissing[] = "missing";
-inline constexpr char kOutputNotRegular[] = "not-regular"; // a link, FIFO, device, folder, socket
+inline constexpr char kOutputNotRegular[] = "not-regular";  // a link, FIFO, device, folder, socket
 inline constexpr char kOutputTooLarge[] = "too-large";
 inline constexpr char kOutputUnreadable[] = "unreadable";
 
 // Where things are inside every sandbox. No path of the host appears there.
 inline constexpr char kInitPath[] = "/run/auspex/unit-init";
-inline constexpr char kUnitDir[] = "/unit";                // sized tmpfs, the only place that can be written (and /dev/shm)
+inline constexpr char kUnitDir[] =
+    "/unit";  // sized tmpfs, the only place that can be written (and /dev/shm)
 inline constexpr char kInputPath[] = "/unit/input.json";
 inline constexpr char kOutputPath[] = "/unit/output.json";
 inline constexpr char kModelsDir[] = "/unit/models";
-inline constexpr char kTmpDir[] = "/unit/tmp";             // /tmp links to it
+inline constexpr char kTmpDir[] = "/unit/tmp";  // /tmp links to it
 inline constexpr char kPackageDir[] = "/package";
-inline constexpr char kUnpackDir[] = "/out";               // auspex-unpack's target
+inline constexpr char kUnpackDir[] = "/out";  // auspex-unpack's target
 inline constexpr char kUnpackPath[] = "/run/auspex/unpack";
 inline constexpr char kHostName[] = "auspex";
 inline constexpr int kSandboxUid = 65534;

@@ -46,7 +46,8 @@ void StatusFacts() {
   if (file >= 0) close(file);
   if (size <= 0) return;
   text[size] = 0;
-  for (const char* name : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp"}) {
+  for (const char* name :
+       {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp"}) {
     char key[24];
     snprintf(key, sizeof key, "\n%s:\t", name);
     const char* at = strstr(text, key);
@@ -81,7 +82,9 @@ void ListFact(const char* fact, const char* folder, Keep keep) {
 }
 
 // "refused" or "possible" for something that must fail.
-void TryFact(const char* fact, bool succeeded) { Fact("%s=%s\n", fact, succeeded ? "possible" : "refused"); }
+void TryFact(const char* fact, bool succeeded) {
+  Fact("%s=%s\n", fact, succeeded ? "possible" : "refused");
+}
 
 bool CanCreate(const char* path) {
   int file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -107,10 +110,14 @@ int RunSelfLook() {
   char host[128] = "";
   gethostname(host, sizeof host - 1);
   Fact("hostname=%s\n", host);
-  ListFact("processes", "/proc", [](DIR*, const char* name) { return isdigit(static_cast<unsigned char>(name[0])) != 0; });
-  ListFact("descriptors", "/proc/self/fd", [](DIR* dir, const char* name) { return atoi(name) != dirfd(dir); });
+  ListFact("processes", "/proc", [](DIR*, const char* name) {
+    return isdigit(static_cast<unsigned char>(name[0])) != 0;
+  });
+  ListFact("descriptors", "/proc/self/fd",
+           [](DIR* dir, const char* name) { return atoi(name) != dirfd(dir); });
   ListFact("root", "/", [](DIR*, const char*) { return true; });
-  // /sys is not there, so the interfaces are asked from /proc; two header lines, then "  name: ...".
+  // /sys is not there, so the interfaces are asked from /proc; two header lines, then "  name:
+  // ...".
   char net[4096];
   int file = open("/proc/net/dev", O_RDONLY | O_CLOEXEC);
   ssize_t size = file < 0 ? 0 : read(file, net, sizeof net - 1);

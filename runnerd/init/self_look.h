@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What a sandbox looks like from inside: facts, one "name=value" a line, that runnerd's probe (runnerd/probe.h) judges.
+// What a sandbox looks like from inside: facts, one "name=value" a line, that runnerd's probe
+// (runnerd/probe.h) judges.
 #ifndef AUSPEX_RUNNERD_INIT_SELF_LOOK_H_
 #define AUSPEX_RUNNERD_INIT_SELF_LOOK_H_
 

@@ -41,7 +41,8 @@ bool GzipSource::Refill() {
   if (n == 0) return false;
   compressed_ += static_cast<uint64_t>(n);
   if (compressed_ > limits_.compressed_octets) {
-    Fail(Outcome::kUnsafe, "the archive is larger than " + std::to_string(limits_.compressed_octets) + " octets");
+    Fail(Outcome::kUnsafe,
+         "the archive is larger than " + std::to_string(limits_.compressed_octets) + " octets");
     return false;
   }
   stream_.next_in = input_;
@@ -63,21 +64,25 @@ int64_t GzipSource::Read(char* buffer, size_t size) {
     int code = inflate(&stream_, Z_NO_FLUSH);
     if (code == Z_STREAM_END) {  // CRC and length were compared
       finished_ = true;
-      if (stream_.avail_in > 0 || Refill()) return Fail(Outcome::kUnreadable, "octets follow the gzip stream");
+      if (stream_.avail_in > 0 || Refill())
+        return Fail(Outcome::kUnreadable, "octets follow the gzip stream");
       if (failed_) return -1;
       break;
     }
     if (code != Z_OK && code != Z_BUF_ERROR) {
-      return Fail(Outcome::kUnreadable, std::string("gzip: ") + (stream_.msg != nullptr ? stream_.msg : "damaged"));
+      return Fail(Outcome::kUnreadable,
+                  std::string("gzip: ") + (stream_.msg != nullptr ? stream_.msg : "damaged"));
     }
   }
   const uint64_t made = room - stream_.avail_out;
   unpacked_ += made;
   if (unpacked_ > limits_.unpacked_octets + limits_.members * 2048) {
-    return Fail(Outcome::kUnsafe, "it unpacks to more than " + std::to_string(limits_.unpacked_octets) + " octets");
+    return Fail(Outcome::kUnsafe,
+                "it unpacks to more than " + std::to_string(limits_.unpacked_octets) + " octets");
   }
   if (unpacked_ > kRatioFrom && unpacked_ / limits_.ratio > compressed_) {
-    return Fail(Outcome::kUnsafe, "it unpacks to more than " + std::to_string(limits_.ratio) + " times its size");
+    return Fail(Outcome::kUnsafe,
+                "it unpacks to more than " + std::to_string(limits_.ratio) + " times its size");
   }
   return static_cast<int64_t>(made);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// GzipSource: octets of a gzip stream from a descriptor, under limits, with the trailer (CRC and length) checked: an archive that was cut off in
-// transit never counts as whole. One thread.
+// GzipSource: octets of a gzip stream from a descriptor, under limits, with the trailer (CRC and
+// length) checked: an archive that was cut off in transit never counts as whole. One thread.
 #ifndef AUSPEX_RUNNERD_UNPACK_GZIP_SOURCE_H_
 #define AUSPEX_RUNNERD_UNPACK_GZIP_SOURCE_H_
 

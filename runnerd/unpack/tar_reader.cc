@@ -13,7 +13,8 @@ constexpr uint64_t kMaxExtension = 64 * 1024;
 constexpr int kMaxExtensions = 8;
 constexpr uint64_t kMaxSize = uint64_t{1} << 40;
 
-// Octal digits up to a NUL or blank, or the GNU base-256 form. False when it is no number or too large.
+// Octal digits up to a NUL or blank, or the GNU base-256 form. False when it is no number or too
+// large.
 bool ParseNumber(const char* field, size_t width, uint64_t& number) {
   number = 0;
   if ((field[0] & 0x80) != 0) {
@@ -43,7 +44,9 @@ bool ChecksumMatches(const char* header) {
   return sum == stated;
 }
 
-std::string Field(const char* field, size_t width) { return std::string(field, strnlen(field, width)); }
+std::string Field(const char* field, size_t width) {
+  return std::string(field, strnlen(field, width));
+}
 
 }  // namespace
 
@@ -86,14 +89,15 @@ bool TarReader::ReadText(uint64_t size, std::string& text) {
   return SkipContent();
 }
 
-// Records "LENGTH KEY=VALUE\n". Only path and size matter; what would change the meaning of a file otherwise is refused by its type.
+// Records "LENGTH KEY=VALUE\n". Only path and size matter; what would change the meaning of a file
+// otherwise is refused by its type.
 bool TarReader::ParsePax(std::string_view text) {
   while (!text.empty()) {
     size_t length = 0;
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
     const size_t digits = static_cast<size_t>(end - text.data());
-    if (error != std::errc() || length <= digits + 2 || length > text.size() || text[digits] != ' ' ||
-        text[length - 1] != '\n') {
+    if (error != std::errc() || length <= digits + 2 || length > text.size() ||
+        text[digits] != ' ' || text[length - 1] != '\n') {
       return false;
     }
     const std::string_view record = text.substr(digits + 1, length - digits - 2);
@@ -102,8 +106,11 @@ bool TarReader::ParsePax(std::string_view text) {
     const std::string_view key = record.substr(0, equals), value = record.substr(equals + 1);
     if (key == "path") long_name_ = value;
     if (key == "size") {
-      auto [size_end, size_error] = std::from_chars(value.data(), value.data() + value.size(), pax_size_);
-      if (size_error != std::errc() || size_end != value.data() + value.size() || pax_size_ > kMaxSize) return false;
+      auto [size_end, size_error] =
+          std::from_chars(value.data(), value.data() + value.size(), pax_size_);
+      if (size_error != std::errc() || size_end != value.data() + value.size() ||
+          pax_size_ > kMaxSize)
+        return false;
       has_size_ = true;
     }
     if (key.starts_with("GNU.sparse")) return false;
@@ -117,32 +124,38 @@ TarReader::Next TarReader::ReadMember(Member& member) {
   for (;;) {
     char header[kBlock];
     bool clean_end;
-    if (!ReadExactly(header, kBlock, clean_end)) return Fail(clean_end ? "ends without its end mark" : "is cut off");
+    if (!ReadExactly(header, kBlock, clean_end))
+      return Fail(clean_end ? "ends without its end mark" : "is cut off");
     if (std::all_of(header, header + kBlock, [](char c) { return c == 0; })) {
-      // The end mark is two such blocks; what follows is only padding and is read so that the compression's own check is reached.
+      // The end mark is two such blocks; what follows is only padding and is read so that the
+      // compression's own check is reached.
       char rest[kBlock];
       int64_t n;
       while ((n = source_(rest, sizeof rest)) > 0) {
-        if (!std::all_of(rest, rest + n, [](char c) { return c == 0; })) return Fail("has content after its end mark");
+        if (!std::all_of(rest, rest + n, [](char c) { return c == 0; }))
+          return Fail("has content after its end mark");
       }
       return n == 0 ? Next::kEnd : Fail("is cut off");
     }
     uint64_t size, mode;
     if (!ChecksumMatches(header)) return Fail("has a header with a wrong checksum");
-    if (!ParseNumber(header + 124, 12, size) || !ParseNumber(header + 100, 8, mode)) return Fail("has a header with a bad number");
+    if (!ParseNumber(header + 124, 12, size) || !ParseNumber(header + 100, 8, mode))
+      return Fail("has a header with a bad number");
     const char type = header[156] == 0 ? '0' : header[156];
     left_ = size;
     padding_ = (kBlock - size % kBlock) % kBlock;
     if (type == 'x' || type == 'g' || type == 'L') {
       std::string text;
-      if (++extras_ > kMaxExtensions || !ReadText(size, text)) return Fail("has an extension header that is too large or cut off");
+      if (++extras_ > kMaxExtensions || !ReadText(size, text))
+        return Fail("has an extension header that is too large or cut off");
       if (type == 'x' && !ParsePax(text)) return Fail("has a bad pax header");
       if (type == 'L') long_name_ = Field(text.data(), text.size());
       continue;
     }
     extras_ = 0;
     std::string name = Field(header, 100);
-    const std::string prefix = memcmp(header + 257, "ustar\0", 6) == 0 ? Field(header + 345, 155) : "";
+    const std::string prefix =
+        memcmp(header + 257, "ustar\0", 6) == 0 ? Field(header + 345, 155) : "";
     if (!prefix.empty()) name = prefix + "/" + name;
     if (!long_name_.empty()) name = std::move(long_name_);
     long_name_.clear();
@@ -152,7 +165,9 @@ TarReader::Next TarReader::ReadMember(Member& member) {
       has_size_ = false;
     }
     const bool folder = type == '5' || (type == '0' && name.ends_with('/'));
-    member.kind = folder ? Kind::kFolder : type == '0' || type == '7' ? Kind::kFile : Kind::kForbidden;
+    member.kind = folder                       ? Kind::kFolder
+                  : type == '0' || type == '7' ? Kind::kFile
+                                               : Kind::kForbidden;
     if (folder) {
       while (name.size() > 1 && name.ends_with('/')) name.pop_back();
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// TarReader: a strict reader of the tar kinds that package tools write (ustar, pax, GNU long names), for archives that nobody trusts. It knows regular
-// files and folders and names every other kind of member; numbers and sizes are bounded. Reads through a callback, holds at most
-// a header and 64 KiB. One thread.
+// TarReader: a strict reader of the tar kinds that package tools write (ustar, pax, GNU long
+// names), for archives that nobody trusts. It knows regular files and folders and names every other
+// kind of member; numbers and sizes are bounded. Reads through a callback, holds at most a header
+// and 64 KiB. One thread.
 #ifndef AUSPEX_RUNNERD_UNPACK_TAR_READER_H_
 #define AUSPEX_RUNNERD_UNPACK_TAR_READER_H_
 
@@ -21,15 +22,16 @@ class TarReader {
 
   enum class Kind { kFile, kFolder, kForbidden };
   struct Member {
-    std::string path;        // as written, without a trailing '/'
+    std::string path;  // as written, without a trailing '/'
     Kind kind = Kind::kFile;
-    char type = '0';         // the archive's letter, for messages
-    bool executable = false;  // owner's x bit
+    char type = '0';            // the archive's letter, for messages
+    bool executable = false;    // owner's x bit
     bool special_mode = false;  // set-user-id, set-group-id or sticky bit
     uint64_t size = 0;
   };
   enum class Next { kMember, kEnd, kError };
-  // The next member; its content must be read with Read before the next call (what is left is skipped).
+  // The next member; its content must be read with Read before the next call (what is left is
+  // skipped).
   Next ReadMember(Member& member);
   // Content of the present member; 0 at its end, negative on an error.
   int64_t Read(char* buffer, size_t size);
@@ -46,10 +48,10 @@ class TarReader {
   Source source_;
   std::string error_;
   uint64_t left_ = 0, padding_ = 0;
-  std::string long_name_;      // of the next member
-  bool has_size_ = false;      // pax size of the next member
+  std::string long_name_;  // of the next member
+  bool has_size_ = false;  // pax size of the next member
   uint64_t pax_size_ = 0;
-  int extras_ = 0;             // extension headers in a row
+  int extras_ = 0;  // extension headers in a row
 };
 
 }  // namespace auspex::runnerd

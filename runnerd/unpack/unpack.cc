@@ -39,16 +39,21 @@ std::string Shown(std::string_view text) {
 class Unpacker {
  public:
   Unpacker(int archive_fd, int target_fd, const UnpackLimits& limits)
-      : limits_(limits), target_(target_fd), source_(archive_fd, limits),
+      : limits_(limits),
+        target_(target_fd),
+        source_(archive_fd, limits),
         tar_([this](char* buffer, size_t size) { return source_.Read(buffer, size); }) {}
 
   UnpackResult Run() {
     TarReader::Member member;
     for (;;) {
       switch (tar_.ReadMember(member)) {
-        case TarReader::Next::kEnd: return std::move(result_);
-        case TarReader::Next::kError: return Unreadable();
-        case TarReader::Next::kMember: break;
+        case TarReader::Next::kEnd:
+          return std::move(result_);
+        case TarReader::Next::kError:
+          return Unreadable();
+        case TarReader::Next::kMember:
+          break;
       }
       if (!TakeMember(member)) return std::move(result_);
     }
@@ -78,22 +83,28 @@ class Unpacker {
 
   bool TakeMember(const TarReader::Member& member) {
     if (++result_.members > limits_.members) {
-      return Stop(Outcome::kUnsafe, "it has more than " + std::to_string(limits_.members) + " members");
+      return Stop(Outcome::kUnsafe,
+                  "it has more than " + std::to_string(limits_.members) + " members");
     }
     if (member.kind == TarReader::Kind::kForbidden) {
-      return Unsafe(member, std::string("is no regular file or folder (type '") + (isalnum(member.type) ? member.type : '?') + "')");
+      return Unsafe(member, std::string("is no regular file or folder (type '") +
+                                (isalnum(member.type) ? member.type : '?') + "')");
     }
-    if (std::string why = CheckMemberPath(member.path, limits_); !why.empty()) return Unsafe(member, why);
-    if (member.kind == TarReader::Kind::kFile && member.special_mode) return Unsafe(member, "has a set-id or sticky mode");
+    if (std::string why = CheckMemberPath(member.path, limits_); !why.empty())
+      return Unsafe(member, why);
+    if (member.kind == TarReader::Kind::kFile && member.special_mode)
+      return Unsafe(member, "has a set-id or sticky mode");
     result_.octets += member.size;
     if (result_.octets > limits_.unpacked_octets) {
-      return Stop(Outcome::kUnsafe, "it unpacks to more than " + std::to_string(limits_.unpacked_octets) + " octets");
+      return Stop(Outcome::kUnsafe,
+                  "it unpacks to more than " + std::to_string(limits_.unpacked_octets) + " octets");
     }
     const std::vector<std::string> parts = Split(member.path);
     if (parts.empty()) {
       return member.kind == TarReader::Kind::kFolder ? true : Unsafe(member, "has no name");
     }
-    int folder = OpenFolder(parts, member.kind == TarReader::Kind::kFolder ? parts.size() : parts.size() - 1, member);
+    int folder = OpenFolder(
+        parts, member.kind == TarReader::Kind::kFolder ? parts.size() : parts.size() - 1, member);
     if (folder < 0) return false;
     bool ok = member.kind == TarReader::Kind::kFolder || WriteFile(folder, parts.back(), member);
     if (folder != target_) close(folder);
@@ -101,7 +112,8 @@ class Unpacker {
   }
 
   // Opens (and makes) the first `count` components; target_ itself for none. Negative on failure.
-  int OpenFolder(const std::vector<std::string>& parts, size_t count, const TarReader::Member& member) {
+  int OpenFolder(const std::vector<std::string>& parts, size_t count,
+                 const TarReader::Member& member) {
     int folder = target_;
     for (size_t i = 0; i < count; ++i) {
       if (mkdirat(folder, parts[i].c_str(), 0755) != 0 && errno != EEXIST) {
@@ -114,7 +126,8 @@ class Unpacker {
       if (folder != target_) close(folder);
       if (next < 0) {
         errno = error;
-        error == ENOTDIR || error == ELOOP ? Unsafe(member, "uses a file as a folder") : HostFailed("open", member.path);
+        error == ENOTDIR || error == ELOOP ? Unsafe(member, "uses a file as a folder")
+                                           : HostFailed("open", member.path);
         return -1;
       }
       folder = next;
@@ -123,8 +136,10 @@ class Unpacker {
   }
 
   bool WriteFile(int folder, const std::string& name, const TarReader::Member& member) {
-    int file = openat(folder, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (file < 0) return errno == EEXIST ? Unsafe(member, "comes twice") : HostFailed("create", member.path);
+    int file =
+        openat(folder, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (file < 0)
+      return errno == EEXIST ? Unsafe(member, "comes twice") : HostFailed("create", member.path);
     char buffer[64 * 1024];
     int64_t n;
     bool ok = true;
@@ -143,7 +158,8 @@ class Unpacker {
       written += static_cast<uint64_t>(n);
     }
     if (ok && written != member.size) ok = Stop(Outcome::kUnreadable, "the archive is cut off");
-    if (ok && fchmod(file, member.executable ? 0555 : 0444) != 0) ok = HostFailed("chmod", member.path);
+    if (ok && fchmod(file, member.executable ? 0555 : 0444) != 0)
+      ok = HostFailed("chmod", member.path);
     if (close(file) != 0 && ok) ok = HostFailed("close", member.path);
     return ok;
   }
@@ -164,10 +180,14 @@ class Unpacker {
 
 std::string_view UnpackWord(UnpackResult::Outcome outcome) {
   switch (outcome) {
-    case Outcome::kOk: return "ok";
-    case Outcome::kUnreadable: return "unreadable";
-    case Outcome::kUnsafe: return "unsafe";
-    case Outcome::kFailed: return "failed";
+    case Outcome::kOk:
+      return "ok";
+    case Outcome::kUnreadable:
+      return "unreadable";
+    case Outcome::kUnsafe:
+      return "unsafe";
+    case Outcome::kFailed:
+      return "failed";
   }
   return "failed";
 }
@@ -185,7 +205,8 @@ std::string CheckMemberPath(std::string_view path, const UnpackLimits& limits) {
     if (part.size() > limits.component_octets) return "has a path component that is too long";
     for (char c : part) {
       // Control characters could break the digest's lines apart.
-      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return "has a control character in its name";
+      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+        return "has a control character in its name";
     }
     if (part == "__pycache__" || part.ends_with(".pyc")) {
       return "is compiled Python, which the package digest does not cover";

@@ -21,10 +21,13 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 int FakeStated::Running() const {
-  return static_cast<int>(std::count_if(units_.begin(), units_.end(), [](const auto& u) { return u.second.state == State::kRunning; }));
+  return static_cast<int>(std::count_if(units_.begin(), units_.end(), [](const auto& u) {
+    return u.second.state == State::kRunning;
+  }));
 }
 
-void FakeStated::Give(const std::string& id, const std::string& manifest_sha256, const std::string& payload) {
+void FakeStated::Give(const std::string& id, const std::string& manifest_sha256,
+                      const std::string& payload) {
   std::lock_guard lock(mutex_);
   Known known;
   known.unit.set_assignment_id("asg-" + id);
@@ -48,9 +51,10 @@ void FakeStated::End(const std::string& id) {
 
 FakeStated::Known FakeStated::WaitFor(const std::string& id, State state) {
   std::unique_lock lock(mutex_);
-  const bool reached = changed_.wait_for(lock, seconds(20), [&] { return units_["asg-" + id].state == state; });
-  EXPECT_TRUE(reached) << id << " is in state " << static_cast<int>(units_["asg-" + id].state) << ": "
-                       << units_["asg-" + id].refusal.ShortDebugString();
+  const bool reached =
+      changed_.wait_for(lock, seconds(20), [&] { return units_["asg-" + id].state == state; });
+  EXPECT_TRUE(reached) << id << " is in state " << static_cast<int>(units_["asg-" + id].state)
+                       << ": " << units_["asg-" + id].refusal.ShortDebugString();
   return units_["asg-" + id];
 }
 
@@ -66,7 +70,8 @@ void FakeStated::Close() {
   changed_.notify_all();
 }
 
-grpc::Status FakeStated::WatchWork(grpc::ServerContext* context, const rpc::WatchWorkRequest* request,
+grpc::Status FakeStated::WatchWork(grpc::ServerContext* context,
+                                   const rpc::WatchWorkRequest* request,
                                    grpc::ServerWriter<rpc::WorkItem>* writer) {
   writer->SendInitialMetadata();
   std::unique_lock lock(mutex_);
@@ -77,10 +82,12 @@ grpc::Status FakeStated::WatchWork(grpc::ServerContext* context, const rpc::Watc
   while (!context->IsCancelled() && !closed_ && stream_ == mine) {
     std::vector<rpc::WorkItem> items;
     int busy = static_cast<int>(std::count_if(units_.begin(), units_.end(), [](const auto& u) {
-      return u.second.sent && (u.second.state == State::kRunning || u.second.state == State::kAccepted);
+      return u.second.sent &&
+             (u.second.state == State::kRunning || u.second.state == State::kAccepted);
     }));
     for (auto& [id, known] : units_) {
-      if (known.state != State::kAccepted || known.sent || busy >= static_cast<int>(slots_)) continue;
+      if (known.state != State::kAccepted || known.sent || busy >= static_cast<int>(slots_))
+        continue;
       known.sent = true;
       ++busy;
       *items.emplace_back().mutable_run() = known.unit;
@@ -100,10 +107,12 @@ grpc::Status FakeStated::WatchWork(grpc::ServerContext* context, const rpc::Watc
   return grpc::Status::OK;
 }
 
-grpc::Status FakeStated::BeginUnit(grpc::ServerContext*, const rpc::BeginUnitRequest* request, rpc::BeginUnitResponse*) {
+grpc::Status FakeStated::BeginUnit(grpc::ServerContext*, const rpc::BeginUnitRequest* request,
+                                   rpc::BeginUnitResponse*) {
   std::lock_guard lock(mutex_);
   Known& known = units_[request->assignment_id()];
-  if (known.state != State::kAccepted) return grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "not accepted");
+  if (known.state != State::kAccepted)
+    return grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "not accepted");
   known.state = State::kRunning;
   ++known.begun;
   most_running_ = std::max(most_running_, Running());
@@ -111,17 +120,20 @@ grpc::Status FakeStated::BeginUnit(grpc::ServerContext*, const rpc::BeginUnitReq
   return grpc::Status::OK;
 }
 
-grpc::Status FakeStated::CompleteUnit(grpc::ServerContext*, const rpc::CompleteUnitRequest* request, rpc::CompleteUnitResponse*) {
+grpc::Status FakeStated::CompleteUnit(grpc::ServerContext*, const rpc::CompleteUnitRequest* request,
+                                      rpc::CompleteUnitResponse*) {
   std::lock_guard lock(mutex_);
   Known& known = units_[request->assignment_id()];
-  if (known.state != State::kRunning) return grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "not running");
+  if (known.state != State::kRunning)
+    return grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "not running");
   known.state = State::kCompleted;
   known.result = *request;
   changed_.notify_all();
   return grpc::Status::OK;
 }
 
-grpc::Status FakeStated::RefuseUnit(grpc::ServerContext*, const rpc::RefuseUnitRequest* request, rpc::RefuseUnitResponse*) {
+grpc::Status FakeStated::RefuseUnit(grpc::ServerContext*, const rpc::RefuseUnitRequest* request,
+                                    rpc::RefuseUnitResponse*) {
   std::lock_guard lock(mutex_);
   Known& known = units_[request->assignment_id()];
   known.state = State::kRefused;
@@ -133,7 +145,8 @@ grpc::Status FakeStated::RefuseUnit(grpc::ServerContext*, const rpc::RefuseUnitR
 grpc::Status FakeStated::GetPackage(grpc::ServerContext*, const rpc::GetPackageRequest* request,
                                     grpc::ServerWriter<rpc::PackageChunk>* writer) {
   auto archive = archives.find(request->manifest_sha256());
-  if (archive == archives.end()) return grpc::Status(grpc::StatusCode::NOT_FOUND, "package_not_found");
+  if (archive == archives.end())
+    return grpc::Status(grpc::StatusCode::NOT_FOUND, "package_not_found");
   for (size_t at = 0; at < archive->second.size(); at += 100'000) {
     rpc::PackageChunk chunk;
     chunk.set_chunk(archive->second.substr(at, 100'000));
@@ -142,32 +155,38 @@ grpc::Status FakeStated::GetPackage(grpc::ServerContext*, const rpc::GetPackageR
   return grpc::Status::OK;
 }
 
-grpc::Status FakeStated::DropPackage(grpc::ServerContext*, const rpc::GetPackageRequest*, rpc::DropPackageResponse*) {
+grpc::Status FakeStated::DropPackage(grpc::ServerContext*, const rpc::GetPackageRequest*,
+                                     rpc::DropPackageResponse*) {
   return grpc::Status::OK;
 }
 
-grpc::Status FakeStated::ReportCapabilities(grpc::ServerContext*, const rpc::Capabilities* request, rpc::ReportCapabilitiesResponse*) {
+grpc::Status FakeStated::ReportCapabilities(grpc::ServerContext*, const rpc::Capabilities* request,
+                                            rpc::ReportCapabilitiesResponse*) {
   std::lock_guard lock(mutex_);
   capabilities_ = request->canonical_json();
   changed_.notify_all();
   return grpc::Status::OK;
 }
 
-grpc::Status FakeKeyd::SignResult(grpc::ServerContext*, const keyd::v1::SignResultRequest* request, keyd::v1::SignResultResponse* answer) {
-  if (request->schema_version() != 2) return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "schema_version");
+grpc::Status FakeKeyd::SignResult(grpc::ServerContext*, const keyd::v1::SignResultRequest* request,
+                                  keyd::v1::SignResultResponse* answer) {
+  if (request->schema_version() != 2)
+    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "schema_version");
   answer->set_worker_pubkey(std::string(64, 'a'));
   answer->set_signature(std::string(64, 's'));
   answer->set_result_sha256(std::string(32, 'h'));
   return grpc::Status::OK;
 }
 
-grpc::Status FakeKeyd::SignRawText(grpc::ServerContext*, const keyd::v1::SignRawTextRequest*, keyd::v1::SignRawTextResponse* answer) {
+grpc::Status FakeKeyd::SignRawText(grpc::ServerContext*, const keyd::v1::SignRawTextRequest*,
+                                   keyd::v1::SignRawTextResponse* answer) {
   answer->set_signature(std::string(64, 'r'));
   return grpc::Status::OK;
 }
 
 void DaemonTest::SetUp() {
-  for (const char* name : {"/run", "/run/keyd", "/run/stated"}) ASSERT_TRUE(MakePrivateDirectory(Cat(folder_.path(), name)).ok());
+  for (const char* name : {"/run", "/run/keyd", "/run/stated"})
+    ASSERT_TRUE(MakePrivateDirectory(Cat(folder_.path(), name)).ok());
   StartStated();
   RoleServer::Options options;
   options.role = "keyd/result";
@@ -202,7 +221,11 @@ void DaemonTest::TearDown() {
 }
 
 void DaemonTest::StartRunnerd(const std::string& config) {
-  folder_.Write("worker.toml", config.empty() ? "[executor]\nexecute_tenant_code = \"provisioned\"\n[resources]\nslots = 3\n" : config, 0600);
+  folder_.Write("worker.toml",
+                config.empty()
+                    ? "[executor]\nexecute_tenant_code = \"provisioned\"\n[resources]\nslots = 3\n"
+                    : config,
+                0600);
   int ready[2];
   ASSERT_EQ(pipe(ready), 0);
   const std::string program = Cat(BinDir(), "/auspex-runnerd");
@@ -240,6 +263,8 @@ std::string DaemonTest::Stage(const std::vector<std::string>& mode_and_argument)
   return package.sha256;
 }
 
-std::string DaemonTest::EtcFolder() const { return Cat(folder_.path(), "/state/runnerd/sandbox-etc"); }
+std::string DaemonTest::EtcFolder() const {
+  return Cat(folder_.path(), "/state/runnerd/sandbox-etc");
+}
 
 }  // namespace auspex::runnerd

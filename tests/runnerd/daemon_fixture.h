@@ -29,13 +29,14 @@ class FakeStated final : public stated::v1::Work::Service {
   struct Known {
     stated::v1::RunUnit unit;
     State state = State::kAccepted;
-    bool sent = false;   // on the present stream
+    bool sent = false;  // on the present stream
     int begun = 0;
     stated::v1::CompleteUnitRequest result;
     stated::v1::RefuseUnitRequest refusal;
   };
 
-  void Give(const std::string& id, const std::string& manifest_sha256, const std::string& payload = "{\"n\":1}");
+  void Give(const std::string& id, const std::string& manifest_sha256,
+            const std::string& payload = "{\"n\":1}");
   void End(const std::string& id);
   // Waits until the unit is in that state (20 s); its record then.
   Known WaitFor(const std::string& id, State state);
@@ -47,12 +48,18 @@ class FakeStated final : public stated::v1::Work::Service {
 
   grpc::Status WatchWork(grpc::ServerContext* context, const stated::v1::WatchWorkRequest* request,
                          grpc::ServerWriter<stated::v1::WorkItem>* writer) override;
-  grpc::Status BeginUnit(grpc::ServerContext*, const stated::v1::BeginUnitRequest*, stated::v1::BeginUnitResponse*) override;
-  grpc::Status CompleteUnit(grpc::ServerContext*, const stated::v1::CompleteUnitRequest*, stated::v1::CompleteUnitResponse*) override;
-  grpc::Status RefuseUnit(grpc::ServerContext*, const stated::v1::RefuseUnitRequest*, stated::v1::RefuseUnitResponse*) override;
-  grpc::Status GetPackage(grpc::ServerContext*, const stated::v1::GetPackageRequest*, grpc::ServerWriter<stated::v1::PackageChunk>*) override;
-  grpc::Status DropPackage(grpc::ServerContext*, const stated::v1::GetPackageRequest*, stated::v1::DropPackageResponse*) override;
-  grpc::Status ReportCapabilities(grpc::ServerContext*, const stated::v1::Capabilities*, stated::v1::ReportCapabilitiesResponse*) override;
+  grpc::Status BeginUnit(grpc::ServerContext*, const stated::v1::BeginUnitRequest*,
+                         stated::v1::BeginUnitResponse*) override;
+  grpc::Status CompleteUnit(grpc::ServerContext*, const stated::v1::CompleteUnitRequest*,
+                            stated::v1::CompleteUnitResponse*) override;
+  grpc::Status RefuseUnit(grpc::ServerContext*, const stated::v1::RefuseUnitRequest*,
+                          stated::v1::RefuseUnitResponse*) override;
+  grpc::Status GetPackage(grpc::ServerContext*, const stated::v1::GetPackageRequest*,
+                          grpc::ServerWriter<stated::v1::PackageChunk>*) override;
+  grpc::Status DropPackage(grpc::ServerContext*, const stated::v1::GetPackageRequest*,
+                           stated::v1::DropPackageResponse*) override;
+  grpc::Status ReportCapabilities(grpc::ServerContext*, const stated::v1::Capabilities*,
+                                  stated::v1::ReportCapabilitiesResponse*) override;
 
  private:
   int Running() const;
@@ -69,8 +76,10 @@ class FakeStated final : public stated::v1::Work::Service {
 
 class FakeKeyd final : public keyd::v1::ResultSigner::Service {
  public:
-  grpc::Status SignResult(grpc::ServerContext*, const keyd::v1::SignResultRequest*, keyd::v1::SignResultResponse*) override;
-  grpc::Status SignRawText(grpc::ServerContext*, const keyd::v1::SignRawTextRequest*, keyd::v1::SignRawTextResponse*) override;
+  grpc::Status SignResult(grpc::ServerContext*, const keyd::v1::SignResultRequest*,
+                          keyd::v1::SignResultResponse*) override;
+  grpc::Status SignRawText(grpc::ServerContext*, const keyd::v1::SignRawTextRequest*,
+                           keyd::v1::SignRawTextResponse*) override;
 };
 
 class DaemonTest : public testing::Test {
@@ -82,7 +91,7 @@ class DaemonTest : public testing::Test {
   void StopStated();
   // Starts auspex-runnerd and waits until it says that it serves.
   void StartRunnerd(const std::string& config = "");
-  void KillRunnerd(int signal);   // and waits for its end
+  void KillRunnerd(int signal);  // and waits for its end
   std::unique_ptr<v1::Sandboxes::Stub> Owner() const;
   std::string Stage(const std::vector<std::string>& mode_and_argument);
   // The folder by which processes of this daemon's sandboxes are known.

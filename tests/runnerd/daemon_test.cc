@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The real auspex-runnerd: units, slots, aborts, withdrawn units, deaths and restarts of it and of its neighbour.
+// The real auspex-runnerd: units, slots, aborts, withdrawn units, deaths and restarts of it and of
+// its neighbour.
 #include <gmock/gmock.h>
 #include <signal.h>
 
@@ -74,7 +75,8 @@ TEST_F(DaemonTest, SlotsRunAtTheSameTimeAndEndUnitKillsOne) {
   }
   abort.set_unit_id("../x");
   grpc::ClientContext context;
-  EXPECT_EQ(owner->Abort(&context, abort, &aborted).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(owner->Abort(&context, abort, &aborted).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(stated_.WaitFor("a", State::kEnded).refusal.kind(), "");
 }
 
@@ -94,16 +96,20 @@ TEST_F(DaemonTest, PolicyIsReadForEveryUnit) {
   StartRunnerd("[executor]\nexecute_tenant_code = \"synthetic\"\n");
   const std::string sha = Stage({"ok"});
   stated_.Give("one", sha, "{\"x\":[1,2.0]}");
-  EXPECT_EQ(stated_.WaitFor("one", State::kCompleted).result.canonical_payload(), "{\"echo\":{\"x\":[1,2.0]},\"executor\":\"builtin-echo\"}");
+  EXPECT_EQ(stated_.WaitFor("one", State::kCompleted).result.canonical_payload(),
+            "{\"echo\":{\"x\":[1,2.0]},\"executor\":\"builtin-echo\"}");
   folder_.Write("worker.toml", "[executor]\nexecute_tenant_code = \"off\"\n", 0600);
   stated_.Give("two", sha);
-  EXPECT_THAT(stated_.WaitFor("two", State::kRefused).refusal.reason(), StartsWith("execute_tenant_code=off"));
+  EXPECT_THAT(stated_.WaitFor("two", State::kRefused).refusal.reason(),
+              StartsWith("execute_tenant_code=off"));
   folder_.Write("worker.toml", "not toml [", 0600);
   stated_.Give("three", sha);
-  EXPECT_THAT(stated_.WaitFor("three", State::kRefused).refusal.reason(), StartsWith("execute_tenant_code=off"));
+  EXPECT_THAT(stated_.WaitFor("three", State::kRefused).refusal.reason(),
+              StartsWith("execute_tenant_code=off"));
   folder_.Write("worker.toml", "[executor]\nexecute_tenant_code = \"provisioned\"\n", 0600);
   stated_.Give("four", sha);
-  EXPECT_EQ(stated_.WaitFor("four", State::kCompleted).result.canonical_payload(), "{\"done\":true}");
+  EXPECT_EQ(stated_.WaitFor("four", State::kCompleted).result.canonical_payload(),
+            "{\"done\":true}");
 }
 
 TEST_F(DaemonTest, AUnitThatDoesNotParseIsRefusedAndHarmless) {

@@ -32,9 +32,11 @@ ScratchFolder::ScratchFolder() {
 }
 ScratchFolder::~ScratchFolder() { (void)RemoveTree(path_); }
 
-std::string ScratchFolder::Write(const std::string& relative, const std::string& content, int mode) const {
+std::string ScratchFolder::Write(const std::string& relative, const std::string& content,
+                                 int mode) const {
   const std::string path = Cat(path_, "/", relative);
-  for (size_t at = path_.size() + 1; (at = path.find('/', at)) != std::string::npos; ++at) mkdir(path.substr(0, at).c_str(), 0755);
+  for (size_t at = path_.size() + 1; (at = path.find('/', at)) != std::string::npos; ++at)
+    mkdir(path.substr(0, at).c_str(), 0755);
   std::ofstream(path, std::ios::binary) << content;
   chmod(path.c_str(), static_cast<mode_t>(mode));
   return path;
@@ -89,7 +91,8 @@ std::string Gzip(const std::string& octets) {
   return out;
 }
 
-BuiltPackage BuildPackage(const std::vector<std::string>& command, const std::map<std::string, std::string>& files,
+BuiltPackage BuildPackage(const std::vector<std::string>& command,
+                          const std::map<std::string, std::string>& files,
                           const std::string& extra_members, bool pin) {
   std::map<std::string, std::string> digests;
   BuiltPackage package;
@@ -99,11 +102,15 @@ BuiltPackage BuildPackage(const std::vector<std::string>& command, const std::ma
   }
   JsonArray words;
   for (const std::string& word : command) words.emplace_back(word);
-  package.manifest = Cat("{\"tenant_id\":\"test-lab\",\"experiment_id\":\"some-experiment\",\"executor\":{\"command\":",
-                         WriteCanonical(JsonValue(std::move(words))),
-                         pin ? Cat(",\"package_sha256\":\"", PackageDigest(digests).str(), "\"") : std::string(), "}", extra_members, "}");
+  package.manifest =
+      Cat("{\"tenant_id\":\"test-lab\",\"experiment_id\":\"some-experiment\",\"executor\":{"
+          "\"command\":",
+          WriteCanonical(JsonValue(std::move(words))),
+          pin ? Cat(",\"package_sha256\":\"", PackageDigest(digests).str(), "\"") : std::string(),
+          "}", extra_members, "}");
   package.sha256 = ManifestSha256(*ReadJson(package.manifest)).str();
-  package.members.insert(package.members.begin(), {"manifest.json", package.manifest, '0', 0644, ""});
+  package.members.insert(package.members.begin(),
+                         {"manifest.json", package.manifest, '0', 0644, ""});
   return package;
 }
 
@@ -123,7 +130,8 @@ void PipelineTest::Prepare(const std::string& program_dir) {
   absl::StatusOr<SandboxHost> host = SandboxHost::Prepare(options);
   ASSERT_TRUE(host.ok()) << host.status();
   host_ = std::make_unique<SandboxHost>(*std::move(host));
-  thermal_ = std::make_unique<ThermalGovernor>(ThermalThresholds{}, Cat(folder_.path(), "/thermal"));
+  thermal_ =
+      std::make_unique<ThermalGovernor>(ThermalThresholds{}, Cat(folder_.path(), "/thermal"));
   isolation_ = std::make_unique<Isolation>([this] { return RunProbe(*host_); });
   auto packages = PackageStore::Open(folder_.path(), *host_, archives_);
   ASSERT_TRUE(packages.ok()) << packages.status();
@@ -132,27 +140,36 @@ void PipelineTest::Prepare(const std::string& program_dir) {
   config_.provisioning_dir = Cat(folder_.path(), "/staged");
   config_.runner_timeout_seconds = 10;
   config_.memory_max_mb = 1024;
-  pipeline_ = std::make_unique<UnitPipeline>(UnitPipeline::Parts{
-      *host_, [this] { return config_; }, *thermal_, *isolation_, *packages_, signer_, Clock::System()});
+  pipeline_ = std::make_unique<UnitPipeline>(UnitPipeline::Parts{*host_, [this] { return config_; },
+                                                                 *thermal_, *isolation_, *packages_,
+                                                                 signer_, Clock::System()});
 }
 
 Unit PipelineTest::MakeUnit(const std::string& manifest_sha256, const std::string& payload) {
-  return Unit{*AssignmentId::Parse("asg-1"), *UnitId::Parse("unit-1"), *TenantId::Parse("test-lab"),
-              *ExperimentLabel::Parse("some-experiment"), *Sha256Hex::Parse(manifest_sha256), "2026-07-19T12:00:00+00:00", payload,
+  return Unit{*AssignmentId::Parse("asg-1"),
+              *UnitId::Parse("unit-1"),
+              *TenantId::Parse("test-lab"),
+              *ExperimentLabel::Parse("some-experiment"),
+              *Sha256Hex::Parse(manifest_sha256),
+              "2026-07-19T12:00:00+00:00",
+              payload,
               false};
 }
 
-std::string PipelineTest::StageTenant(const std::vector<std::string>& mode_and_argument, const std::string& extra_members) {
+std::string PipelineTest::StageTenant(const std::vector<std::string>& mode_and_argument,
+                                      const std::string& extra_members) {
   std::vector<std::string> command{"./tenant"};
   command.insert(command.end(), mode_and_argument.begin(), mode_and_argument.end());
-  const BuiltPackage package = BuildPackage(command, {{"tenant", ReadWhole(TenantPath())}}, extra_members);
+  const BuiltPackage package =
+      BuildPackage(command, {{"tenant", ReadWhole(TenantPath())}}, extra_members);
   for (const TarMember& member : package.members) {
     folder_.Write(Cat("staged/", package.sha256, "/", member.path), member.content, member.mode);
   }
   return package.sha256;
 }
 
-UnitOutcome PipelineTest::RunTenant(const std::vector<std::string>& mode_and_argument, const std::string& extra_members) {
+UnitOutcome PipelineTest::RunTenant(const std::vector<std::string>& mode_and_argument,
+                                    const std::string& extra_members) {
   return Run(MakeUnit(StageTenant(mode_and_argument, extra_members)));
 }
 
@@ -162,10 +179,14 @@ int SandboxProcesses(const std::string& etc_folder, bool stubborn) {
   int count = 0;
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const std::string process = entry.path().string();
-    if (stat((process + "/root/etc").c_str(), &info) != 0 || info.st_ino != etc.st_ino || info.st_dev != etc.st_dev) continue;
+    if (stat((process + "/root/etc").c_str(), &info) != 0 || info.st_ino != etc.st_ino ||
+        info.st_dev != etc.st_dev)
+      continue;
     const std::string status = ReadWhole(process + "/status");
     const size_t at = status.find("SigIgn:\t");
-    const bool ignores = at != std::string::npos && (std::stoull(status.substr(at + 8, 16), nullptr, 16) >> (SIGTERM - 1) & 1) != 0;
+    const bool ignores =
+        at != std::string::npos &&
+        (std::stoull(status.substr(at + 8, 16), nullptr, 16) >> (SIGTERM - 1) & 1) != 0;
     if (ignores || !stubborn) ++count;
   }
   return count;
@@ -181,7 +202,8 @@ int WaitForSandboxProcesses(const std::string& etc_folder, int wanted, bool stub
 }
 
 std::string Describe(const UnitOutcome& outcome) {
-  if (const auto* refusal = std::get_if<Refusal>(&outcome)) return Cat(RefusalWord(refusal->kind), ": ", refusal->reason);
+  if (const auto* refusal = std::get_if<Refusal>(&outcome))
+    return Cat(RefusalWord(refusal->kind), ": ", refusal->reason);
   return std::holds_alternative<Withdrawn>(outcome) ? "withdrawn" : "completed";
 }
 

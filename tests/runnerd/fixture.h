@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What runnerd's tests share: a scratch folder, a prepared SandboxHost, staged packages around the test tenant, a pipeline with a fake signer.
+// What runnerd's tests share: a scratch folder, a prepared SandboxHost, staged packages around the
+// test tenant, a pipeline with a fake signer.
 #ifndef AUSPEX_TESTS_RUNNERD_FIXTURE_H_
 #define AUSPEX_TESTS_RUNNERD_FIXTURE_H_
 
@@ -53,11 +54,12 @@ std::string Gzip(const std::string& octets);
 
 // A manifest with the digest of `files` (path -> content) and the command.
 struct BuiltPackage {
-  std::string manifest;       // text of manifest.json
-  std::string sha256;         // its hash
+  std::string manifest;  // text of manifest.json
+  std::string sha256;    // its hash
   std::vector<TarMember> members;
 };
-BuiltPackage BuildPackage(const std::vector<std::string>& command, const std::map<std::string, std::string>& files,
+BuiltPackage BuildPackage(const std::vector<std::string>& command,
+                          const std::map<std::string, std::string>& files,
                           const std::string& extra_members = "", bool pin = true);
 
 // Never asked in most tests; counts what it is asked.
@@ -87,8 +89,10 @@ class PipelineTest : public testing::Test {
 
   Unit MakeUnit(const std::string& manifest_sha256, const std::string& payload = "{\"n\":1}");
   // Stages a package whose executor is the test tenant in `mode`, and runs a unit of it.
-  UnitOutcome RunTenant(const std::vector<std::string>& mode_and_argument, const std::string& extra_members = "");
-  std::string StageTenant(const std::vector<std::string>& mode_and_argument, const std::string& extra_members = "");
+  UnitOutcome RunTenant(const std::vector<std::string>& mode_and_argument,
+                        const std::string& extra_members = "");
+  std::string StageTenant(const std::vector<std::string>& mode_and_argument,
+                          const std::string& extra_members = "");
   UnitOutcome Run(const Unit& unit) { return pipeline_->Run(unit, control_); }
 
   ScratchFolder folder_;
@@ -103,7 +107,8 @@ class PipelineTest : public testing::Test {
   RunControl control_;
 };
 
-// Processes whose /etc is `etc_folder`: those of sandboxes. With `stubborn` only those that ignore SIGTERM. -1: no such folder.
+// Processes whose /etc is `etc_folder`: those of sandboxes. With `stubborn` only those that ignore
+// SIGTERM. -1: no such folder.
 int SandboxProcesses(const std::string& etc_folder, bool stubborn = false);
 // Waits (20 s) until there are `wanted`; how many there are then.
 int WaitForSandboxProcesses(const std::string& etc_folder, int wanted, bool stubborn = false);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Packages: archives taken apart under limits, digests, the sealed store, and every kind of archive that must not get in.
+// Packages: archives taken apart under limits, digests, the sealed store, and every kind of archive
+// that must not get in.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/stat.h>
@@ -22,7 +23,8 @@ using testing::HasSubstr;
 using testing::StartsWith;
 using Outcome = UnpackResult::Outcome;
 
-UnpackResult UnpackInto(const std::string& folder, const std::string& archive, UnpackLimits limits = {}) {
+UnpackResult UnpackInto(const std::string& folder, const std::string& archive,
+                        UnpackLimits limits = {}) {
   absl::StatusOr<UniqueFd> file = MemoryFile(archive);
   const UniqueFd target(open(folder.c_str(), O_DIRECTORY | O_RDONLY | O_CLOEXEC));
   return Unpack(file->get(), target.get(), limits);
@@ -35,8 +37,11 @@ UnpackResult UnpackOnce(const std::string& archive, UnpackLimits limits = {}) {
 
 TEST(Unpack, TakesOrdinaryArchives) {
   ScratchFolder folder;
-  const UnpackResult result = UnpackInto(
-      folder.path(), Gzip(Tar({{"./", "", '5', 0755, ""}, {"./a/b.txt", "hello"}, {"run", "x", '0', 0755, ""}, {"empty", ""}, {"d/", "", '5', 0755, ""}})));
+  const UnpackResult result = UnpackInto(folder.path(), Gzip(Tar({{"./", "", '5', 0755, ""},
+                                                                  {"./a/b.txt", "hello"},
+                                                                  {"run", "x", '0', 0755, ""},
+                                                                  {"empty", ""},
+                                                                  {"d/", "", '5', 0755, ""}})));
   ASSERT_EQ(result.outcome, Outcome::kOk) << result.why;
   EXPECT_EQ(ReadWhole(folder.path() + "/a/b.txt"), "hello");
   struct stat info;
@@ -51,7 +56,8 @@ TEST(Unpack, TakesLongNamesOfBothKinds) {
   const std::string record = "path=" + long_name + "\n";
   const std::string pax = Cat(record.size() + 4, " ", record);
   for (const std::vector<TarMember>& members :
-       {std::vector<TarMember>{{"././@LongLink", long_name + std::string(1, '\0'), 'L'}, {"short", "x"}},
+       {std::vector<TarMember>{{"././@LongLink", long_name + std::string(1, '\0'), 'L'},
+                               {"short", "x"}},
         std::vector<TarMember>{{"pax", pax, 'x'}, {"short", "x"}}}) {
     ScratchFolder folder;
     const UnpackResult result = UnpackInto(folder.path(), Gzip(Tar(members)));
@@ -87,22 +93,28 @@ TEST(Unpack, RefusesUnsafeMembersByName) {
   }
   EXPECT_THAT(UnpackOnce(Gzip(Tar({{"a", "x"}, {"a", "y"}}))).why, HasSubstr("comes twice"));
   EXPECT_THAT(UnpackOnce(Gzip(Tar({{"a", "x"}, {"./a", "y"}}))).why, HasSubstr("comes twice"));
-  EXPECT_THAT(UnpackOnce(Gzip(Tar({{"a", "x"}, {"a/b", "y"}}))).why, HasSubstr("uses a file as a folder"));
+  EXPECT_THAT(UnpackOnce(Gzip(Tar({{"a", "x"}, {"a/b", "y"}}))).why,
+              HasSubstr("uses a file as a folder"));
 }
 
 TEST(Unpack, LimitsHold) {
   UnpackLimits limits;
   limits.members = 3;
   EXPECT_EQ(UnpackOnce(Gzip(Tar({{"a", ""}, {"b", ""}, {"c", ""}})), limits).outcome, Outcome::kOk);
-  EXPECT_THAT(UnpackOnce(Gzip(Tar({{"a", ""}, {"b", ""}, {"c", ""}, {"d", ""}})), limits).why, HasSubstr("more than 3 members"));
+  EXPECT_THAT(UnpackOnce(Gzip(Tar({{"a", ""}, {"b", ""}, {"c", ""}, {"d", ""}})), limits).why,
+              HasSubstr("more than 3 members"));
   limits = {};
   limits.unpacked_octets = 100;
-  EXPECT_THAT(UnpackOnce(Gzip(Tar({{"a", std::string(101, 'x')}})), limits).why, HasSubstr("more than 100 octets"));
+  EXPECT_THAT(UnpackOnce(Gzip(Tar({{"a", std::string(101, 'x')}})), limits).why,
+              HasSubstr("more than 100 octets"));
   limits = {};
   limits.compressed_octets = 100;
-  EXPECT_THAT(UnpackOnce(Gzip(Tar({{"a", ReadWhole("/proc/self/exe").substr(0, 4096)}})), limits).why, HasSubstr("larger than 100"));
+  EXPECT_THAT(
+      UnpackOnce(Gzip(Tar({{"a", ReadWhole("/proc/self/exe").substr(0, 4096)}})), limits).why,
+      HasSubstr("larger than 100"));
   // A bomb: megabytes out of kilobytes.
-  EXPECT_THAT(UnpackOnce(Gzip(Tar({{"a", std::string(8 << 20, '\0')}}))).why, HasSubstr("200 times its size"));
+  EXPECT_THAT(UnpackOnce(Gzip(Tar({{"a", std::string(8 << 20, '\0')}}))).why,
+              HasSubstr("200 times its size"));
   std::string deep;
   for (int i = 0; i < 40; ++i) deep += "d/";
   EXPECT_THAT(UnpackOnce(Gzip(Tar({{deep + "x", "x"}}))).why, HasSubstr("too deeply"));
@@ -115,7 +127,8 @@ TEST(Unpack, DamageIsUnreadableWhereverItIs) {
   ASSERT_EQ(UnpackOnce(whole).outcome, Outcome::kOk);
   // Cut anywhere, the last eight octets (the gzip trailer) included.
   for (size_t size = 0; size < whole.size(); size += size + 20 < whole.size() ? 97 : 1) {
-    EXPECT_EQ(UnpackOnce(whole.substr(0, size)).outcome, Outcome::kUnreadable) << size << " of " << whole.size();
+    EXPECT_EQ(UnpackOnce(whole.substr(0, size)).outcome, Outcome::kUnreadable)
+        << size << " of " << whole.size();
   }
   std::string wrong_crc = whole;
   wrong_crc[whole.size() - 6] ^= 1;
@@ -175,12 +188,17 @@ class StoreTest : public PipelineTest {
     return Run(MakeUnit(package.sha256));
   }
   BuiltPackage Good(const std::string& extra = "") {
-    return BuildPackage({"./tenant", "ok"}, {{"tenant", ReadWhole(TenantPath())}, {"data/x", "x"}}, extra);
+    return BuildPackage({"./tenant", "ok"}, {{"tenant", ReadWhole(TenantPath())}, {"data/x", "x"}},
+                        extra);
   }
-  std::string Folder(const BuiltPackage& package) const { return Cat(folder_.path(), "/packages/", package.sha256); }
+  std::string Folder(const BuiltPackage& package) const {
+    return Cat(folder_.path(), "/packages/", package.sha256);
+  }
   int Entries() const {
     int count = 0;
-    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder_.path() + "/packages")) ++count;
+    for ([[maybe_unused]] const auto& entry :
+         std::filesystem::directory_iterator(folder_.path() + "/packages"))
+      ++count;
     return count;
   }
 };
@@ -213,24 +231,35 @@ TEST_F(StoreTest, RefusalsCarryTheMarkersOfTheWire) {
   const auto refused = [&](const BuiltPackage& p, const std::string& archive) {
     const std::string described = Describe(RunFetched(p, archive));
     EXPECT_EQ(Entries(), 0) << described;
-    EXPECT_EQ(described.find(folder_.path()), std::string::npos) << "a path of this host goes to the coordinator: " << described;
+    EXPECT_EQ(described.find(folder_.path()), std::string::npos)
+        << "a path of this host goes to the coordinator: " << described;
     return described;
   };
-  EXPECT_THAT(Describe(Run(MakeUnit(std::string(64, 'b')))), StartsWith("executor_refused: package_unavailable: stated.GetPackage"));
-  EXPECT_THAT(refused(package, whole.substr(0, whole.size() - 8)), StartsWith("executor_refused: package_unavailable: archive: "));
-  EXPECT_THAT(refused(package, "rubbish"), StartsWith("executor_refused: package_unavailable: archive: "));
+  EXPECT_THAT(Describe(Run(MakeUnit(std::string(64, 'b')))),
+              StartsWith("executor_refused: package_unavailable: stated.GetPackage"));
+  EXPECT_THAT(refused(package, whole.substr(0, whole.size() - 8)),
+              StartsWith("executor_refused: package_unavailable: archive: "));
+  EXPECT_THAT(refused(package, "rubbish"),
+              StartsWith("executor_refused: package_unavailable: archive: "));
   std::vector<TarMember> changed = package.members;
   changed.back().content += "!";
-  EXPECT_THAT(refused(package, Gzip(Tar(changed))), StartsWith("executor_refused: auto_fetch_digest_mismatch: the package has the digest"));
+  EXPECT_THAT(
+      refused(package, Gzip(Tar(changed))),
+      StartsWith("executor_refused: auto_fetch_digest_mismatch: the package has the digest"));
   const BuiltPackage other = Good(",\"note\":1");
-  EXPECT_THAT(refused(package, Gzip(Tar(other.members))), StartsWith("executor_refused: auto_fetch_digest_mismatch: manifest.json has the hash"));
+  EXPECT_THAT(
+      refused(package, Gzip(Tar(other.members))),
+      StartsWith("executor_refused: auto_fetch_digest_mismatch: manifest.json has the hash"));
   const BuiltPackage unpinned = BuildPackage({"./tenant"}, {{"tenant", "x"}}, "", false);
-  EXPECT_THAT(refused(unpinned, Gzip(Tar(unpinned.members))), StartsWith("executor_refused: auto_fetch_digest_mismatch: the manifest has no"));
+  EXPECT_THAT(refused(unpinned, Gzip(Tar(unpinned.members))),
+              StartsWith("executor_refused: auto_fetch_digest_mismatch: the manifest has no"));
   std::vector<TarMember> linked = package.members;
   linked.push_back({"link", "", '2', 0777, "/etc"});
-  EXPECT_THAT(refused(package, Gzip(Tar(linked))), StartsWith("executor_refused: archive: member 'link'"));
+  EXPECT_THAT(refused(package, Gzip(Tar(linked))),
+              StartsWith("executor_refused: archive: member 'link'"));
   std::vector<TarMember> headless(package.members.begin() + 1, package.members.end());
-  EXPECT_THAT(refused(package, Gzip(Tar(headless))), StartsWith("executor_refused: manifest.json of the package"));
+  EXPECT_THAT(refused(package, Gzip(Tar(headless))),
+              StartsWith("executor_refused: manifest.json of the package"));
   config_.auto_fetch = false;
   EXPECT_THAT(refused(package, whole), StartsWith("executor_refused: no provisioned executor"));
 }
@@ -243,17 +272,21 @@ TEST_F(StoreTest, ManifestMustBeTheTenantsAndWithinWhatIsOffered) {
   const BuiltPackage plain = Good();
   Unit unit = MakeUnit(plain.sha256);
   unit.tenant_id = *TenantId::Parse("somebody-else");
-  EXPECT_THAT(described(plain, unit), StartsWith("executor_refused: the manifest is tenant test-lab's"));
+  EXPECT_THAT(described(plain, unit),
+              StartsWith("executor_refused: the manifest is tenant test-lab's"));
   unit = MakeUnit(plain.sha256);
   unit.experiment_label = *ExperimentLabel::Parse("another-one");
-  EXPECT_THAT(described(plain, unit), StartsWith("executor_refused: the manifest is of experiment"));
+  EXPECT_THAT(described(plain, unit),
+              StartsWith("executor_refused: the manifest is of experiment"));
   const BuiltPackage sensitive = Good(",\"sensitive_content_flags\":[\"red_team\"]");
   EXPECT_THAT(described(sensitive, MakeUnit(sensitive.sha256)), StartsWith("refused_sensitive: "));
   unit = MakeUnit(sensitive.sha256);
   unit.sensitive_accepted = true;
   EXPECT_EQ(described(sensitive, unit), "completed");
-  const BuiltPackage pinned = Good(",\"inference_determinism\":{\"serving_version_pin\":\"ollama/0.30.0\"}");
-  EXPECT_THAT(described(pinned, MakeUnit(pinned.sha256)), StartsWith("executor_refused: serving_version_mismatch"));
+  const BuiltPackage pinned =
+      Good(",\"inference_determinism\":{\"serving_version_pin\":\"ollama/0.30.0\"}");
+  EXPECT_THAT(described(pinned, MakeUnit(pinned.sha256)),
+              StartsWith("executor_refused: serving_version_mismatch"));
   const BuiltPackage weights = Good(",\"models\":[{\"id\":\"m\",\"local_weights_required\":true}]");
   EXPECT_THAT(described(weights, MakeUnit(weights.sha256)), HasSubstr("requires the weights"));
   const BuiltPackage climbing = Good(",\"models\":[{\"id\":\"../m\"}]");
@@ -266,7 +299,8 @@ TEST_F(StoreTest, StagedPackagesAreCheckedBeforeEveryUnit) {
   const std::string sha = StageTenant({"ok"});
   EXPECT_EQ(Describe(Run(MakeUnit(sha))), "completed");
   std::ofstream(Cat(folder_.path(), "/staged/", sha, "/extra")) << "x";
-  EXPECT_THAT(Describe(Run(MakeUnit(sha))), StartsWith("executor_refused: staged package: the package has the digest"));
+  EXPECT_THAT(Describe(Run(MakeUnit(sha))),
+              StartsWith("executor_refused: staged package: the package has the digest"));
   EXPECT_EQ(archives_.fetches, 0);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// runnerd's pure parts: command line, report, bounded streams, thermal latch, capabilities, probe's judgement, controls and slots.
+// runnerd's pure parts: command line, report, bounded streams, thermal latch, capabilities, probe's
+// judgement, controls and slots.
 #include <gmock/gmock.h>
 #include <unistd.h>
 
@@ -43,11 +44,15 @@ bool HasWord(const std::vector<std::string>& line, const std::string& word) {
 }
 
 TEST(SandboxArguments, EverySandboxHasEveryWall) {
-  for (const SandboxSpec& spec : {EchoSandbox(), SandboxSpec{.command = {"/x"}, .package_dir = "/p"}, SandboxSpec{.command = {"/x"}, .unpack_dir = "/p"}}) {
+  for (const SandboxSpec& spec :
+       {EchoSandbox(), SandboxSpec{.command = {"/x"}, .package_dir = "/p"},
+        SandboxSpec{.command = {"/x"}, .unpack_dir = "/p"}}) {
     auto line = SandboxArguments(Host(), spec);
     ASSERT_TRUE(line.ok());
-    for (const char* wall : {"--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--disable-userns",
-                             "--die-with-parent", "--new-session", "--cap-drop", "--as-pid-1", "--seccomp", "--clearenv"}) {
+    for (const char* wall :
+         {"--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
+          "--disable-userns", "--die-with-parent", "--new-session", "--cap-drop", "--as-pid-1",
+          "--seccomp", "--clearenv"}) {
       EXPECT_TRUE(HasWord(*line, wall)) << wall;
     }
     EXPECT_FALSE(HasWord(*line, "--share-net"));
@@ -59,7 +64,8 @@ TEST(SandboxArguments, EverySandboxHasEveryWall) {
 
 TEST(SandboxArguments, HostileTextIsRefused) {
   SandboxSpec spec{.command = {"/x"}};
-  for (const std::string& path : std::vector<std::string>{"relative", "/a/../b", "/a/..", std::string("/a\0b", 4)}) {
+  for (const std::string& path :
+       std::vector<std::string>{"relative", "/a/../b", "/a/..", std::string("/a\0b", 4)}) {
     spec.package_dir = path;
     EXPECT_FALSE(SandboxArguments(Host(), spec).ok()) << path;
   }
@@ -94,7 +100,8 @@ TEST(InitReport, FormsAndDamage) {
   const std::string started = "auspex-unit 1 started\n";
   EXPECT_EQ(ParseInitReport("")->kind, InitReport::Kind::kNotStarted);
   EXPECT_EQ(ParseInitReport(started)->kind, InitReport::Kind::kUnfinished);
-  EXPECT_EQ(ParseInitReport(started + "end exited 0 ok 5\n{}")->kind, InitReport::Kind::kUnfinished);
+  EXPECT_EQ(ParseInitReport(started + "end exited 0 ok 5\n{}")->kind,
+            InitReport::Kind::kUnfinished);
   const auto whole = ParseInitReport(started + "end exited 0 ok 2\n{}");
   EXPECT_EQ(whole->kind, InitReport::Kind::kExited);
   EXPECT_EQ(whole->content, "{}");
@@ -123,14 +130,17 @@ TEST(BoundedReader, TailAndLimit) {
 
 TEST(Thermal, Hysteresis) {
   ScratchFolder folder;
-  const auto set = [&](const char* millidegrees) { folder.Write("thermal_zone1/temp", millidegrees); };
+  const auto set = [&](const char* millidegrees) {
+    folder.Write("thermal_zone1/temp", millidegrees);
+  };
   set("50000\n");
   folder.Write("thermal_zone0/temp", "not a number");
   ThermalGovernor governor({70, 82, 68}, folder.path());
   EXPECT_TRUE(governor.has_sensor());
   const std::vector<std::pair<const char*, ThermalState>> steps = {
-      {"69900", ThermalState::kOk},       {"70000", ThermalState::kWarm},     {"81999", ThermalState::kWarm},
-      {"82000", ThermalState::kCritical}, {"75000", ThermalState::kCritical}, {"68001", ThermalState::kCritical},
+      {"69900", ThermalState::kOk},       {"70000", ThermalState::kWarm},
+      {"81999", ThermalState::kWarm},     {"82000", ThermalState::kCritical},
+      {"75000", ThermalState::kCritical}, {"68001", ThermalState::kCritical},
       {"68000", ThermalState::kOk},       {"75000", ThermalState::kWarm}};
   for (const auto& [temperature, state] : steps) {
     set(temperature);
@@ -148,8 +158,10 @@ TEST(Capabilities, OmitRules) {
   HostFacts facts;
   facts.arch = "x86_64";
   EXPECT_EQ(WriteCanonical(ComposeCapabilities(facts, config, nullptr, {}, "")),
-            "{\"arch\":\"x86_64\",\"cpu_count\":null,\"execute_tenant_code\":\"synthetic\",\"gpus_observed\":{\"amd\":false,\"nvidia\":0},"
-            "\"os\":\"linux\",\"ram_total_gb\":null,\"sandbox_policy\":\"strict\",\"worker_features\":[]}");
+            "{\"arch\":\"x86_64\",\"cpu_count\":null,\"execute_tenant_code\":\"synthetic\",\"gpus_"
+            "observed\":{\"amd\":false,\"nvidia\":0},"
+            "\"os\":\"linux\",\"ram_total_gb\":null,\"sandbox_policy\":\"strict\",\"worker_"
+            "features\":[]}");
   facts.ram_total_gb = 15.678;
   facts.ram_available_gb = 3.14159;
   facts.cpu_count = 8;
@@ -169,7 +181,8 @@ TEST(Capabilities, OmitRules) {
   EXPECT_EQ(WriteCanonical(*full.Find("models")), "[\"tiny\"]");
   EXPECT_EQ(WriteCanonical(*full.Find("model_sizes")), "{\"tiny\":12}");
   EXPECT_EQ(*full.FindString("sandbox_policy"), "permissive");
-  EXPECT_EQ(WriteCanonical(*full.Find("thermal")), "{\"current_temp_c\":71.3,\"max_temp_c\":82.0,\"state\":\"warm\",\"zone_count\":2}");
+  EXPECT_EQ(WriteCanonical(*full.Find("thermal")),
+            "{\"current_temp_c\":71.3,\"max_temp_c\":82.0,\"state\":\"warm\",\"zone_count\":2}");
   config.execution_policy = ExecutionPolicy::kProvisioned;
   EXPECT_NE(ComposeCapabilities(facts, config, nullptr, {}, "").Find("auto_acquire"), nullptr);
   facts.nvidia = 1;
@@ -177,12 +190,15 @@ TEST(Capabilities, OmitRules) {
   facts.nvidia = 0;
   facts.unified_memory = true;
   facts.ram_total_gb = 2;
-  EXPECT_EQ(WriteCanonical(*ComposeCapabilities(facts, config, nullptr, {}, "").Find("usable_memory_gb")), "0.0");
+  EXPECT_EQ(
+      WriteCanonical(*ComposeCapabilities(facts, config, nullptr, {}, "").Find("usable_memory_gb")),
+      "0.0");
 }
 
 TEST(Capabilities, MeasuresAHost) {
   ScratchFolder root;
-  root.Write("proc/meminfo", "MemTotal:       16777216 kB\nMemFree: 1 kB\nMemAvailable:    8388608 kB\n");
+  root.Write("proc/meminfo",
+             "MemTotal:       16777216 kB\nMemFree: 1 kB\nMemAvailable:    8388608 kB\n");
   root.Write("dev/nvidia0", "");
   root.Write("dev/nvidia1", "");
   root.Write("dev/nvidiactl", "");
@@ -199,16 +215,23 @@ TEST(Capabilities, MeasuresAHost) {
 }
 
 std::string GoodLook() {
-  return "pid=1\nuid=65534\ngid=65534\nCapInh=0000000000000000\nCapPrm=0000000000000000\nCapEff=0000000000000000\n"
-         "CapBnd=0000000000000000\nCapAmb=0000000000000000\nNoNewPrivs=1\nSeccomp=2\nns_user=user:[2]\nns_pid=pid:[2]\nns_net=net:[2]\n"
-         "ns_ipc=ipc:[2]\nns_uts=uts:[2]\nns_mnt=mnt:[2]\nns_cgroup=cgroup:[2]\nhostname=auspex\nprocesses=1 \ndescriptors=0 1 2 \n"
-         "root=\ninterfaces=lo \nwrite_root=refused\nwrite_usr=refused\nwrite_etc=refused\nwrite_dev=refused\nwrite_proc=refused\n"
-         "write_unit=possible\nsocket_inet=refused\nsocket_netlink=refused\nnew_user_namespace=refused\nmount=refused\nptrace=refused\n";
+  return "pid=1\nuid=65534\ngid=65534\nCapInh=0000000000000000\nCapPrm=0000000000000000\nCapEff="
+         "0000000000000000\n"
+         "CapBnd=0000000000000000\nCapAmb=0000000000000000\nNoNewPrivs=1\nSeccomp=2\nns_user=user:["
+         "2]\nns_pid=pid:[2]\nns_net=net:[2]\n"
+         "ns_ipc=ipc:[2]\nns_uts=uts:[2]\nns_mnt=mnt:[2]\nns_cgroup=cgroup:[2]\nhostname="
+         "auspex\nprocesses=1 \ndescriptors=0 1 2 \n"
+         "root=\ninterfaces=lo "
+         "\nwrite_root=refused\nwrite_usr=refused\nwrite_etc=refused\nwrite_dev=refused\nwrite_"
+         "proc=refused\n"
+         "write_unit=possible\nsocket_inet=refused\nsocket_netlink=refused\nnew_user_namespace="
+         "refused\nmount=refused\nptrace=refused\n";
 }
 
 std::map<std::string, std::string> Outside() {
   std::map<std::string, std::string> outside;
-  for (const char* kind : {"user", "pid", "net", "ipc", "uts", "mnt", "cgroup"}) outside[kind] = Cat(kind, ":[1]");
+  for (const char* kind : {"user", "pid", "net", "ipc", "uts", "mnt", "cgroup"})
+    outside[kind] = Cat(kind, ":[1]");
   return outside;
 }
 
@@ -220,7 +243,8 @@ TEST(Probe, EveryFactCounts) {
     const size_t end = look.find('\n', begin);
     const std::string line = look.substr(begin, end - begin);
     const std::string without = look.substr(0, begin) + look.substr(end + 1);
-    if (!line.starts_with("root=") && !line.starts_with("ns_cgroup") && !line.starts_with("interfaces")) {
+    if (!line.starts_with("root=") && !line.starts_with("ns_cgroup") &&
+        !line.starts_with("interfaces")) {
       const ProbeResult result = JudgeLook(without, Outside());
       EXPECT_FALSE(result.ok) << line;
       EXPECT_THAT(result.failure, HasSubstr("layer ")) << line;
@@ -244,7 +268,12 @@ TEST(Isolation, ProbesOnceAndAgainAfterAFailure) {
   } clock;
   int probes = 0;
   bool works = false;
-  Isolation isolation([&] { ++probes; return ProbeResult{works, {}, works ? "" : "no"}; }, clock);
+  Isolation isolation(
+      [&] {
+        ++probes;
+        return ProbeResult{works, {}, works ? "" : "no"};
+      },
+      clock);
   EXPECT_FALSE(isolation.Last().has_value());
   EXPECT_FALSE(isolation.Ensure().ok);
   EXPECT_FALSE(isolation.Ensure().ok);
@@ -276,8 +305,14 @@ TEST(RunControl, FirstReasonWinsAndCancelsRun) {
 }
 
 Unit UnitNamed(const std::string& name) {
-  return Unit{*AssignmentId::Parse("asg-" + name), *UnitId::Parse(name), *TenantId::Parse("test-lab"),
-              *ExperimentLabel::Parse("some-experiment"), *Sha256Hex::Parse(std::string(64, 'a')), "2026-07-19T12:00:00Z", "{}", false};
+  return Unit{*AssignmentId::Parse("asg-" + name),
+              *UnitId::Parse(name),
+              *TenantId::Parse("test-lab"),
+              *ExperimentLabel::Parse("some-experiment"),
+              *Sha256Hex::Parse(std::string(64, 'a')),
+              "2026-07-19T12:00:00Z",
+              "{}",
+              false};
 }
 
 TEST(Slots, RunsAsManyAsThereAreAndNoAssignmentTwice) {
@@ -324,14 +359,20 @@ TEST(Slots, AUnitThatIsEndedWhileItWaitsNeverRuns) {
 TEST(ExecutorOutput, LimitsOfThePayload) {
   const UnitId unit = *UnitId::Parse("u");
   EXPECT_TRUE(ParseExecutorOutput("{\"payload\":{}}", unit, false, 0).ok());
-  EXPECT_EQ(ParseExecutorOutput("{\"payload\":{}}", unit, false, 0)->completed_at, "1970-01-01T00:00:00+00:00");
+  EXPECT_EQ(ParseExecutorOutput("{\"payload\":{}}", unit, false, 0)->completed_at,
+            "1970-01-01T00:00:00+00:00");
   // One octet of text can become six in canonical form.
   std::string text = "{\"payload\":{\"x\":\"";
   for (int i = 0; i < 600'000; ++i) text += "\xc3\xa9";
   EXPECT_FALSE(ParseExecutorOutput(text + "\"}}", unit, false, 0).ok());
-  EXPECT_FALSE(ParseExecutorOutput("{\"payload\":{\"raw_response\":\"\\ud800\"}}", unit, true, 0).ok());
-  EXPECT_EQ(ParseExecutorOutput("{\"payload\":{\"raw_response\":7}}", unit, true, 0)->canonical_payload, "{}");
-  EXPECT_EQ(ParseExecutorOutput("{\"payload\":{\"a\":1,\"a\":1.0}}", unit, false, 0)->canonical_payload, "{\"a\":1.0}");
+  EXPECT_FALSE(
+      ParseExecutorOutput("{\"payload\":{\"raw_response\":\"\\ud800\"}}", unit, true, 0).ok());
+  EXPECT_EQ(
+      ParseExecutorOutput("{\"payload\":{\"raw_response\":7}}", unit, true, 0)->canonical_payload,
+      "{}");
+  EXPECT_EQ(
+      ParseExecutorOutput("{\"payload\":{\"a\":1,\"a\":1.0}}", unit, false, 0)->canonical_payload,
+      "{\"a\":1.0}");
 }
 
 }  // namespace

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// The seccomp policy, evaluated as the BPF program that bubblewrap loads, in both directions: what must pass passes, what must not does not.
+// The seccomp policy, evaluated as the BPF program that bubblewrap loads, in both directions: what
+// must pass passes, what must not does not.
 #include <elf.h>
 #include <gtest/gtest.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
-#include <signal.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -31,7 +32,8 @@ constexpr uint32_t kNative = AUDIT_ARCH_X86_64, kForeign = AUDIT_ARCH_I386;
 #else
 constexpr uint32_t kNative = AUDIT_ARCH_AARCH64, kForeign = AUDIT_ARCH_ARM;
 #endif
-constexpr uint32_t kAllow = SECCOMP_RET_ALLOW, kEperm = SECCOMP_RET_ERRNO | EPERM, kEnosys = SECCOMP_RET_ERRNO | ENOSYS;
+constexpr uint32_t kAllow = SECCOMP_RET_ALLOW, kEperm = SECCOMP_RET_ERRNO | EPERM,
+                   kEnosys = SECCOMP_RET_ERRNO | ENOSYS;
 
 // The kernel's classic BPF machine, as far as seccomp programs use it.
 uint32_t Evaluate(const std::vector<sock_filter>& program, const seccomp_data& data) {
@@ -47,9 +49,15 @@ uint32_t Evaluate(const std::vector<sock_filter>& program, const seccomp_data& d
           a = BPF_MODE(i.code) == BPF_MEM ? memory[i.k] : i.k;
         }
         break;
-      case BPF_LDX: x = BPF_MODE(i.code) == BPF_MEM ? memory[i.k] : i.k; break;
-      case BPF_ST: memory[i.k] = a; break;
-      case BPF_STX: memory[i.k] = x; break;
+      case BPF_LDX:
+        x = BPF_MODE(i.code) == BPF_MEM ? memory[i.k] : i.k;
+        break;
+      case BPF_ST:
+        memory[i.k] = a;
+        break;
+      case BPF_STX:
+        memory[i.k] = x;
+        break;
       case BPF_ALU:
         if (BPF_OP(i.code) == BPF_AND) a &= operand;
         if (BPF_OP(i.code) == BPF_OR) a |= operand;
@@ -67,12 +75,15 @@ uint32_t Evaluate(const std::vector<sock_filter>& program, const seccomp_data& d
         at += taken ? i.jt : i.jf;
         break;
       }
-      case BPF_RET: return i.k;
+      case BPF_RET:
+        return i.k;
       case BPF_MISC:
         if (BPF_MISCOP(i.code) == BPF_TAX) x = a;
         if (BPF_MISCOP(i.code) == BPF_TXA) a = x;
         break;
-      default: ADD_FAILURE() << "unknown instruction " << i.code; return 0;
+      default:
+        ADD_FAILURE() << "unknown instruction " << i.code;
+        return 0;
     }
   }
   ADD_FAILURE() << "the program ran over its end";
@@ -87,7 +98,8 @@ class PolicyTest : public testing::Test {
     struct stat info;
     ASSERT_EQ(fstat(file->get(), &info), 0);
     program_.resize(static_cast<size_t>(info.st_size) / sizeof(sock_filter));
-    ASSERT_EQ(pread(file->get(), program_.data(), static_cast<size_t>(info.st_size), 0), info.st_size);
+    ASSERT_EQ(pread(file->get(), program_.data(), static_cast<size_t>(info.st_size), 0),
+              info.st_size);
     ASSERT_LT(program_.size(), static_cast<size_t>(BPF_MAXINSNS));
   }
   uint32_t Ask(long number, std::vector<uint64_t> arguments = {}, uint32_t arch = kNative) const {
@@ -136,9 +148,11 @@ TEST_F(PolicyTest, EveryAllowedCallPassesAndEveryRuleHoldsBothWays) {
 TEST_F(PolicyTest, EveryNumberThatIsNotNamedFails) {
   std::set<int> named;
   for (const SyscallGroup& group : TenantPolicy().allowed) {
-    for (std::string_view name : group.names) named.insert(seccomp_syscall_resolve_name(std::string(name).c_str()));
+    for (std::string_view name : group.names)
+      named.insert(seccomp_syscall_resolve_name(std::string(name).c_str()));
   }
-  for (const ArgumentRule& rule : TenantPolicy().ruled) named.insert(seccomp_syscall_resolve_name(std::string(rule.name).c_str()));
+  for (const ArgumentRule& rule : TenantPolicy().ruled)
+    named.insert(seccomp_syscall_resolve_name(std::string(rule.name).c_str()));
   for (const AbsentCall& call : TenantPolicy().absent) {
     const int number = seccomp_syscall_resolve_name(std::string(call.name).c_str());
     named.insert(number >= 0 ? number : call.number);
@@ -146,28 +160,58 @@ TEST_F(PolicyTest, EveryNumberThatIsNotNamedFails) {
   }
   for (int number = 0; number < 600; ++number) {
     if (!named.contains(number)) {
-        EXPECT_EQ(Ask(number), kEperm) << number;
-      }
+      EXPECT_EQ(Ask(number), kEperm) << number;
+    }
   }
 }
 
 TEST_F(PolicyTest, TheCallsThatMatterMost) {
-  for (long number : {SYS_ptrace, SYS_mount, SYS_umount2, SYS_unshare, SYS_setns, SYS_bpf, SYS_perf_event_open, SYS_userfaultfd,
-                      SYS_keyctl, SYS_init_module, SYS_kexec_load, SYS_process_vm_writev, SYS_pidfd_getfd, SYS_chroot,
-                      SYS_open_by_handle_at, SYS_name_to_handle_at, SYS_fanotify_init, SYS_syslog, SYS_kcmp, SYS_process_madvise,
-                      SYS_memfd_secret, SYS_mbind, SYS_shmget, SYS_memfd_create, SYS_quotactl, SYS_fsopen, SYS_fspick, SYS_move_mount,
-                      SYS_open_tree, SYS_mount_setattr, SYS_lookup_dcookie, SYS_seccomp, SYS_setuid, SYS_setgroups}) {
+  for (long number : {SYS_ptrace,
+                      SYS_mount,
+                      SYS_umount2,
+                      SYS_unshare,
+                      SYS_setns,
+                      SYS_bpf,
+                      SYS_perf_event_open,
+                      SYS_userfaultfd,
+                      SYS_keyctl,
+                      SYS_init_module,
+                      SYS_kexec_load,
+                      SYS_process_vm_writev,
+                      SYS_pidfd_getfd,
+                      SYS_chroot,
+                      SYS_open_by_handle_at,
+                      SYS_name_to_handle_at,
+                      SYS_fanotify_init,
+                      SYS_syslog,
+                      SYS_kcmp,
+                      SYS_process_madvise,
+                      SYS_memfd_secret,
+                      SYS_mbind,
+                      SYS_shmget,
+                      SYS_memfd_create,
+                      SYS_quotactl,
+                      SYS_fsopen,
+                      SYS_fspick,
+                      SYS_move_mount,
+                      SYS_open_tree,
+                      SYS_mount_setattr,
+                      SYS_lookup_dcookie,
+                      SYS_seccomp,
+                      SYS_setuid,
+                      SYS_setgroups}) {
     EXPECT_EQ(Ask(number), kEperm) << number;
   }
   EXPECT_EQ(Ask(SYS_clone, {SIGCHLD}), kAllow);
-  for (uint64_t flag : {CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET}) {
+  for (uint64_t flag : {CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER,
+                        CLONE_NEWPID, CLONE_NEWNET}) {
     EXPECT_EQ(Ask(SYS_clone, {flag | SIGCHLD}), kEperm) << flag;
   }
   EXPECT_EQ(Ask(SYS_socket, {AF_UNIX}), kAllow);
   for (uint64_t family = 0; family < 50; ++family) {
     if (family != AF_UNIX) {
-        EXPECT_EQ(Ask(SYS_socket, {family}), kEperm) << family;
-      }
+      EXPECT_EQ(Ask(SYS_socket, {family}), kEperm) << family;
+    }
   }
   EXPECT_EQ(Ask(SYS_ioctl, {0, TIOCSTI}), kEperm);
   EXPECT_EQ(Ask(SYS_ioctl, {0, 0x100000000ULL | TIOCSTI}), kEperm);

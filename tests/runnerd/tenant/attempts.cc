@@ -31,7 +31,8 @@ std::string g_json = "{\"payload\":{";
 void Note(const char* name, bool worked) {
   int error = errno;
   if (g_json.back() != '{') g_json += ",";
-  g_json += std::string("\"") + name + "\":\"" + (worked ? "WORKED" : "errno " + std::to_string(error)) + "\"";
+  g_json += std::string("\"") + name + "\":\"" +
+            (worked ? "WORKED" : "errno " + std::to_string(error)) + "\"";
 }
 void NoteText(const char* name, const std::string& text) {
   if (g_json.back() != '{') g_json += ",";
@@ -66,7 +67,8 @@ void Files(const char* host_secret) {
   Note("write_core_pattern", Opens("/proc/sys/kernel/core_pattern", O_WRONLY));
   Note("write_own_proc", Opens("/proc/self/oom_score_adj", O_WRONLY));
   Note("sysrq", Opens("/proc/sysrq-trigger", O_WRONLY));
-  Note("read_kmem", Opens("/dev/mem", O_RDONLY) || Opens("/dev/kmem", O_RDONLY) || Opens("/proc/kcore", O_RDONLY));
+  Note("read_kmem", Opens("/dev/mem", O_RDONLY) || Opens("/dev/kmem", O_RDONLY) ||
+                        Opens("/proc/kcore", O_RDONLY));
   Note("block_device", Opens("/dev/vda", O_RDONLY) || Opens("/dev/sda", O_RDONLY));
   Note("make_device", mknod("/unit/zero", S_IFCHR | 0600, 1 << 8 | 5) == 0);
   Note("init_memory", Opens("/proc/1/mem", O_RDWR));
@@ -90,7 +92,8 @@ void Network() {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   memcpy(address.sun_path, "\0auspex-test-abstract", 21);
-  Note("abstract_host_socket", connect(s, reinterpret_cast<sockaddr*>(&address), sizeof(sa_family_t) + 21) == 0);
+  Note("abstract_host_socket",
+       connect(s, reinterpret_cast<sockaddr*>(&address), sizeof(sa_family_t) + 21) == 0);
   close(s);
 }
 
@@ -128,7 +131,8 @@ void Kernel() {
   Note("setuid", setuid(0) == 0);
   Note("seccomp_off", prctl(PR_SET_SECCOMP, 0) == 0);
   Note("tiocsti", ioctl(0, TIOCSTI, "x") == 0);
-  Note("tiocsti_wide", Raw(SYS_ioctl, 0, static_cast<long>(0x100000000ULL | TIOCSTI), reinterpret_cast<long>("x")) == 0);
+  Note("tiocsti_wide", Raw(SYS_ioctl, 0, static_cast<long>(0x100000000ULL | TIOCSTI),
+                           reinterpret_cast<long>("x")) == 0);
   Note("tioclinux", Raw(SYS_ioctl, 0, TIOCLINUX, reinterpret_cast<long>("\x02")) == 0);
   Note("kill_outside", kill(getppid() == 1 ? 99999 : getppid(), 0) == 0);
 }
@@ -139,7 +143,8 @@ void Surroundings() {
   NoteText("hostname", host);
   NoteText("ids", std::to_string(getuid()) + ":" + std::to_string(getgid()));
   std::string names;
-  for (char** v = environ; *v != nullptr; ++v) names += std::string(*v).substr(0, std::string(*v).find('=')) + " ";
+  for (char** v = environ; *v != nullptr; ++v)
+    names += std::string(*v).substr(0, std::string(*v).find('=')) + " ";
   NoteText("environment", names);
   std::string pids, fds;
   if (DIR* dir = opendir("/proc")) {
@@ -151,7 +156,8 @@ void Surroundings() {
   NoteText("processes", pids);
   if (DIR* dir = opendir("/proc/self/fd")) {
     while (dirent* entry = readdir(dir)) {
-      if (isdigit(entry->d_name[0]) && atoi(entry->d_name) != dirfd(dir)) fds += std::string(entry->d_name) + " ";
+      if (isdigit(entry->d_name[0]) && atoi(entry->d_name) != dirfd(dir))
+        fds += std::string(entry->d_name) + " ";
     }
     closedir(dir);
   }

@@ -5,8 +5,8 @@
 
 #include <string>
 
-// An output file whose payload maps the attempt's name to "WORKED" or "errno N", and some surroundings to text.
-// `host_secret`: a path of the host that must not be there.
+// An output file whose payload maps the attempt's name to "WORKED" or "errno N", and some
+// surroundings to text. `host_secret`: a path of the host that must not be there.
 std::string AttemptEverything(const char* host_secret);
 
 #endif  // AUSPEX_TESTS_RUNNERD_TENANT_ATTEMPTS_H_

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// A tenant's executor for tests, tame or hostile by its first argument:  tenant MODE [ARGUMENT] --input ... --output ...
+// A tenant's executor for tests, tame or hostile by its first argument:  tenant MODE [ARGUMENT]
+// --input ... --output ...
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -42,7 +43,8 @@ std::string ReadAll(const char* path) {
   return text;
 }
 
-// A child that nobody waits for, in a session of its own, that lives for a minute and keeps what it inherited open.
+// A child that nobody waits for, in a session of its own, that lives for a minute and keeps what it
+// inherited open.
 void Detach() {
   if (fork() == 0) {
     setsid();
@@ -94,10 +96,14 @@ int Run(const std::string& mode, const std::string& argument, int argc, char** a
   if (mode == "endless-link") return symlink("/dev/zero", kOutput);
   if (mode == "fifo") return mkfifo(kOutput, 0600);
   if (mode == "folder") return mkdir(kOutput, 0700);
-  if (mode == "sparse") return open(kOutput, O_WRONLY | O_CREAT, 0600) >= 0 && truncate(kOutput, 32 << 20) == 0 ? 0 : 93;
+  if (mode == "sparse")
+    return open(kOutput, O_WRONLY | O_CREAT, 0600) >= 0 && truncate(kOutput, 32 << 20) == 0 ? 0
+                                                                                            : 93;
   if (mode == "closed") return Write("{}") != 0 || chmod(kOutput, 0) != 0;
   if (mode == "large") return Write("{\"payload\":{\"x\":\"" + std::string(2 << 20, 'x') + "\"}}");
-  if (mode == "deep") return Write("{\"payload\":{\"x\":" + std::string(100000, '[') + std::string(100000, ']') + "}}");
+  if (mode == "deep")
+    return Write("{\"payload\":{\"x\":" + std::string(100000, '[') + std::string(100000, ']') +
+                 "}}");
   if (mode == "exit") {
     fprintf(stderr, "it is broken\n");
     return atoi(argument.c_str());
@@ -131,7 +137,8 @@ int Run(const std::string& mode, const std::string& argument, int argc, char** a
     for (int file = 0; file < 64; ++file) {
       int fd = open(("/unit/fill" + std::to_string(file)).c_str(), O_WRONLY | O_CREAT, 0600);
       signal(SIGXFSZ, SIG_IGN);
-      while (write(fd, piece.data(), piece.size()) == static_cast<ssize_t>(piece.size())) ++megabytes;
+      while (write(fd, piece.data(), piece.size()) == static_cast<ssize_t>(piece.size()))
+        ++megabytes;
       close(fd);
     }
     unlink("/unit/fill0");
