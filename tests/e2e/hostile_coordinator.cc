@@ -102,24 +102,26 @@ int HostileCoordinator::AttacksLeft(const std::string& kind) const {
   return found == attacks_.end() ? 0 : found->second.second;
 }
 
-Json HostileCoordinator::Assignment(const std::string& unit_id, const Json& payload) {
+Json HostileCoordinator::Assignment(const std::string& unit_id, const Json& payload,
+                                    const std::string& manifest_sha256) {
   return {{"assignment_id", "asg-" + unit_id},
           {"assigned_at", "2026-01-01T00:00:00.000001Z"},
-          {"experiment_id", "exp-AAAAAAAA"},
+          {"experiment_id", "exp-" + manifest_sha256.substr(0, 8)},
           {"idle_reason", nullptr},
           {"work_unit",
            {{"schema_version", "0.1"},
             {"unit_id", unit_id},
             {"tenant_id", "hostile-lab"},
             {"experiment_id", "hostile-one"},
-            {"manifest_sha256", std::string(64, 'a')},
+            {"manifest_sha256", manifest_sha256},
             {"created_at", "2026-01-01T00:00:00Z"},
             {"payload", payload}}}};
 }
 
-void HostileCoordinator::Offer(const std::string& unit_id, const Json& payload, int times) {
+void HostileCoordinator::Offer(const std::string& unit_id, const Json& payload, int times,
+                               const std::string& manifest_sha256) {
   const std::lock_guard lock(mutex_);
-  for (int i = 0; i < times; ++i) offers_.push_back(Assignment(unit_id, payload));
+  for (int i = 0; i < times; ++i) offers_.push_back(Assignment(unit_id, payload, manifest_sha256));
 }
 
 int HostileCoordinator::Count(const std::string& kind) const {

@@ -54,10 +54,11 @@ class HostileCoordinator {
 
   // The next polls hand out this unit, `times` times over with the same assignment id.
   void Offer(const std::string& unit_id, const nlohmann::json& payload = nlohmann::json::object(),
-             int times = 1);
-  // The honest answer to a poll with that unit.
+             int times = 1, const std::string& manifest_sha256 = std::string(64, 'a'));
+  // The honest answer to a poll with that unit. Each manifest is of an experiment of its own.
   static nlohmann::json Assignment(const std::string& unit_id,
-                                   const nlohmann::json& payload = nlohmann::json::object());
+                                   const nlohmann::json& payload = nlohmann::json::object(),
+                                   const std::string& manifest_sha256 = std::string(64, 'a'));
 
   int Count(const std::string& kind) const;
   // Bodies of results that were accepted, by unit.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// `auspex login` from the command to the account: the device flow against the lab's stand-in for the identity provider, the
-// exchange, the grant in keyd, the upgrade, the binding in stated.
+// `auspex login` from the command to the account: the device flow against the lab's stand-in for
+// the identity provider, the exchange, the grant in keyd, the upgrade, the binding in stated.
 #include "tests/e2e/fixture.h"
 
 namespace auspex::e2e {
@@ -13,7 +13,8 @@ class LoginTest : public LabTest {
   // A worker whose identity provider plays `scenario`.
   Worker& WorkerOf(const std::string& scenario) {
     Worker::Settings settings;
-    settings.more = "\n[identity]\ngithub_base_url = \"" + coordinator_->url() + "/fake-idp/" + scenario + "\"\n";
+    settings.more = "\n[identity]\ngithub_base_url = \"" + coordinator_->url() + "/fake-idp/" +
+                    scenario + "\"\n";
     return AddWorker(settings);
   }
   Json Tier(const Worker& worker) { return worker.VerbJson({"status"})["trust_tier"]; }
