@@ -34,10 +34,11 @@ absl::StatusOr<ExecutionPolicy> ParsePolicy(std::string_view word) {
 }
 
 absl::Status CheckFlavor(std::string_view text) {
-  const bool good = !text.empty() && text.size() <= 32 && text[0] >= 'a' && text[0] <= 'z' &&
-                    std::all_of(text.begin(), text.end(), [](char c) {
-                      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-                    });
+  const bool good =
+      !text.empty() && text.size() <= 32 && text[0] >= 'a' && text[0] <= 'z' &&
+      std::all_of(text.begin(), text.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+      });
   if (good) return absl::OkStatus();
   return absl::InvalidArgumentError(
       Cat("'", Printable(text), "' is not a lower-case word of at most 32 characters"));
@@ -97,8 +98,8 @@ Setter Number(Member member, double least, double most) {
       return absl::InvalidArgumentError("is not a number");
     }
     if (!std::isfinite(number) || number < least || number > most) {
-      return absl::InvalidArgumentError(Cat("is not in ", static_cast<int64_t>(least), "..",
-                                            static_cast<int64_t>(most)));
+      return absl::InvalidArgumentError(
+          Cat("is not in ", static_cast<int64_t>(least), "..", static_cast<int64_t>(most)));
     }
     config.*member = number;
     return absl::OkStatus();
@@ -130,7 +131,8 @@ absl::Status CheckKeyOrEmpty(std::string_view text) {
   return text.empty() ? absl::OkStatus() : PublicKeyHex::Parse(text).status();
 }
 
-// Keys of parts that this release does not have are taken as they are, so that an existing file still loads.
+// Keys of parts that this release does not have are taken as they are, so that an existing file
+// still loads.
 Setter Ignored() {
   return [](const toml::node&, Config&) { return absl::OkStatus(); };
 }
@@ -211,7 +213,8 @@ absl::Status ApplyTable(const toml::table& table, const std::string& prefix,
     }
     const auto setter = Setters().find(key);
     if (setter == Setters().end()) {
-      return Bad(where, Printable(key), node.is_table() ? "is not a known table" : "is not a known key");
+      return Bad(where, Printable(key),
+                 node.is_table() ? "is not a known table" : "is not a known key");
     }
     if (const absl::Status status = setter->second(node, config); !status.ok()) {
       return Bad(where, key, std::string(status.message()));
@@ -311,7 +314,8 @@ absl::Status ApplyToml(std::string_view text, const std::string& file, Config& c
     const auto a = (*executor)["execute_tenant_code"].value<std::string>();
     const auto b = (*executor)["mode"].value<std::string>();
     if (a && b && *a != *b) {
-      return Bad(file, "executor.mode", "contradicts executor.execute_tenant_code; keep one of them");
+      return Bad(file, "executor.mode",
+                 "contradicts executor.execute_tenant_code; keep one of them");
     }
   }
   RETURN_IF_ERROR(ApplyTable(table, "", file, config));
@@ -326,7 +330,9 @@ absl::Status ApplyToml(std::string_view text, const std::string& file, Config& c
 absl::StatusOr<Config> LoadConfig(const Layout& layout, const Environment& env) {
   Config config;
   for (const std::string& file : layout.config_files()) {
-    const absl::StatusOr<std::string> text = ReadFile(file, config_internal::kMaxConfigOctets);
+    // The owner's own file may well be a link into a collection of dotfiles.
+    const absl::StatusOr<std::string> text =
+        ReadFile(file, config_internal::kMaxConfigOctets, Links::kFollow);
     if (absl::IsNotFound(text.status()) && !layout.config_is_explicit()) continue;
     if (!text.ok()) return text.status();
     RETURN_IF_ERROR(config_internal::ApplyToml(*text, file, config));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include <unistd.h>
 
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,8 @@ std::string_view Trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
 }
 
-// The table that a "[a.b]" line opens, or empty. A comment may follow, which is what broke the existing worker's setter.
+// The table that a "[a.b]" line opens, or empty. A comment may follow, which is what broke the
+// existing worker's setter.
 std::string HeaderOf(std::string_view line) {
   line = Trim(line);
   if (line.size() < 3 || line[0] != '[' || line[1] == '[') return "";
@@ -49,11 +51,21 @@ std::vector<std::string> SplitLines(const std::string& text) {
   return lines;
 }
 
+// The file behind a link, so that replacing it keeps the link; the path itself when there is no
+// such file.
+std::string ResolveLink(const std::string& path) {
+  char* resolved = ::realpath(path.c_str(), nullptr);
+  if (resolved == nullptr) return path;
+  std::string out = resolved;
+  ::free(resolved);
+  return out;
+}
+
 }  // namespace
 
 absl::Status SetConfigValue(const Layout& layout, const std::string& dotted_key,
                             const std::string& toml_value) {
-  const std::string& file = layout.owner_config_file();
+  const std::string file = ResolveLink(layout.owner_config_file());
   const size_t dot = dotted_key.rfind('.');
   if (dot == std::string::npos || toml_value.find('\n') != std::string::npos) {
     return absl::InvalidArgumentError(Cat(dotted_key, ": is not a key of a table"));
@@ -85,12 +97,13 @@ absl::Status SetConfigValue(const Layout& layout, const std::string& dotted_key,
   std::string text;
   for (const std::string& line : lines) text += line + "\n";
 
-  // A text edit cannot know every way of writing TOML: what does not load again is not put in place.
+  // A text edit cannot know every way of writing TOML: what does not load again is not put in
+  // place.
   Config check;
   if (const absl::Status status = config_internal::ApplyToml(text, file, check); !status.ok()) {
     return absl::FailedPreconditionError(
-        Cat("cannot set ", dotted_key, " without breaking the file; edit it by hand: ",
-            std::string(status.message())));
+        Cat("cannot set ", dotted_key,
+            " without breaking the file; edit it by hand: ", std::string(status.message())));
   }
   if (const size_t slash = file.rfind('/'); slash != std::string::npos && slash > 0) {
     if (::access(file.substr(0, slash).c_str(), F_OK) != 0) {

@@ -53,9 +53,9 @@ absl::Status MakePrivateDirectory(const std::string& path) {
     return absl::FailedPreconditionError(Cat(path, ": is not a folder"));
   }
   if (info.st_uid != ::geteuid()) {
-    return absl::FailedPreconditionError(
-        Cat(path, ": belongs to user ", info.st_uid, ", not to user ", ::geteuid(),
-            "; remove it or run: chown ", ::geteuid(), " ", path));
+    return absl::FailedPreconditionError(Cat(path, ": belongs to user ", info.st_uid,
+                                             ", not to user ", ::geteuid(),
+                                             "; remove it or run: chown ", ::geteuid(), " ", path));
   }
   if ((info.st_mode & 077) != 0) {
     return absl::FailedPreconditionError(
@@ -64,8 +64,9 @@ absl::Status MakePrivateDirectory(const std::string& path) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t max_octets) {
-  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
+absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t max_octets, Links links) {
+  const int no_follow = links == Links::kRefuse ? O_NOFOLLOW : 0;
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | no_follow | O_NONBLOCK | O_NOCTTY));
   if (!fd) return ErrnoStatus(errno, "open", path);
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return ErrnoStatus(errno, "look at", path);
@@ -110,8 +111,8 @@ absl::Status SyncDirectory(const std::string& path) {
 absl::Status WriteFileAtomically(const std::string& path, std::string_view content, mode_t mode) {
   static std::atomic<uint64_t> counter{0};
   Unlinker temporary{Cat(path, ".new.", ::getpid(), ".", counter++)};
-  UniqueFd fd(::open(temporary.path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-                     0600));
+  UniqueFd fd(
+      ::open(temporary.path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) {
     const int error = errno;
     temporary.path.clear();
@@ -134,8 +135,8 @@ absl::StatusOr<UniqueFd> LockInstance(const std::string& path) {
     if (errno != EWOULDBLOCK) return ErrnoStatus(errno, "lock", path);
     char pid[16] = {};
     const ssize_t got = ::pread(fd.get(), pid, sizeof pid - 1, 0);
-    return absl::FailedPreconditionError(Cat(path, ": is in use by process ",
-                                             got > 0 ? std::string_view(pid) : "(unknown)"));
+    return absl::FailedPreconditionError(
+        Cat(path, ": is in use by process ", got > 0 ? std::string_view(pid) : "(unknown)"));
   }
   const std::string pid = Cat(::getpid());
   if (::ftruncate(fd.get(), 0) != 0 ||

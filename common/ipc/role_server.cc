@@ -40,8 +40,8 @@ ino_t InodeOf(int fd) {
   return ::fstat(fd, &info) == 0 ? info.st_ino : 0;
 }
 
-// gRPC owns a connection after the hand-over and does not tell when it closed it. The kernel does: a descriptor that is no
-// longer the socket that was handed over was closed.
+// gRPC owns a connection after the hand-over and does not tell when it closed it. The kernel does:
+// a descriptor that is no longer the socket that was handed over was closed.
 bool StillTheSame(int fd, ino_t inode) { return InodeOf(fd) == inode; }
 
 class RoleServerImpl final : public RoleServer {
@@ -124,15 +124,16 @@ class RoleServerImpl final : public RoleServer {
                  {{"role", options_.role}, {"reason", std::string(allowed.message())}});
       return;
     }
+    RotateNumber(fd);
     {
       const std::lock_guard lock(mutex_);
       std::erase_if(connections_, [](const auto& entry) {
         return !StillTheSame(entry.first, entry.second.inode);
       });
       if (connections_.size() >= static_cast<size_t>(options_.max_connections)) {
-        LogWarning("peer_refused", {{"role", options_.role},
-                                    {"pid", peer->pid},
-                                    {"reason", "too many connections"}});
+        LogWarning(
+            "peer_refused",
+            {{"role", options_.role}, {"pid", peer->pid}, {"reason", "too many connections"}});
         return;
       }
       connections_[fd.get()] = Connection{*peer, InodeOf(fd.get())};
@@ -140,7 +141,21 @@ class RoleServerImpl final : public RoleServer {
     grpc::AddInsecureChannelFromFd(server_.get(), fd.Release());
   }
 
+  // Moves the connection to a descriptor number that was not used for a while. gRPC names a call's
+  // connection by number alone, so a call that outlives its connection would otherwise be taken for
+  // the next one's.
+  void RotateNumber(UniqueFd& fd) {
+    next_number_ = next_number_ >= kLastNumber ? kFirstNumber : next_number_ + 1;
+    const int moved = ::fcntl(fd.get(), F_DUPFD_CLOEXEC, next_number_);
+    if (moved < 0) return;  // A low limit on descriptors: the number stays what it is.
+    next_number_ = moved;
+    fd.Reset(moved);
+  }
+
+  static constexpr int kFirstNumber = 128, kLastNumber = 900;  // below the usual soft limit of 1024
+
   const Options options_;
+  int next_number_ = kFirstNumber;  // the acceptor's own
   Listener listener_;
   UniqueFd wake_;
   std::unique_ptr<grpc::Server> server_;
@@ -161,8 +176,8 @@ absl::StatusOr<std::unique_ptr<RoleServer>> RoleServer::Start(
   ::fcntl(listener.fd.get(), F_SETFL, flags | O_NONBLOCK);
   UniqueFd wake(::eventfd(0, EFD_CLOEXEC));
   if (!wake) return ErrnoStatus(errno, "make an event descriptor for", options.role);
-  auto server = std::make_unique<RoleServerImpl>(std::move(options), std::move(listener),
-                                                 std::move(wake));
+  auto server =
+      std::make_unique<RoleServerImpl>(std::move(options), std::move(listener), std::move(wake));
   RETURN_IF_ERROR(server->Serve(services));
   return server;
 }

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <map>
@@ -28,7 +29,9 @@ class ConfigTest : public ::testing::Test {
     std::ofstream(folder_ / "worker.toml") << text;
     return LoadConfig(LayoutHere(), Env());
   }
-  std::string FailureOf(const std::string& text) { return std::string(Load(text).status().message()); }
+  std::string FailureOf(const std::string& text) {
+    return std::string(Load(text).status().message());
+  }
   std::string FileText() { return ReadFile(folder_ / "worker.toml", 1 << 20).value(); }
 
   TempFolder folder_;
@@ -81,14 +84,18 @@ TEST_F(ConfigTest, UnknownKeyNamesItsLine) {
 }
 
 TEST_F(ConfigTest, WrongTypesAndRangesAreErrors) {
-  EXPECT_THAT(FailureOf("[sandbox]\nuse_bubblewrap = \"false\"\n"), HasSubstr("is not true or false"));
-  EXPECT_THAT(FailureOf("[coordinator]\nheartbeat_interval_seconds = -1\n"), HasSubstr("is not in 0..86400"));
-  EXPECT_THAT(FailureOf("[executor]\nexecute_tenant_code = \"yes\"\n"), HasSubstr("synthetic, provisioned, off"));
+  EXPECT_THAT(FailureOf("[sandbox]\nuse_bubblewrap = \"false\"\n"),
+              HasSubstr("is not true or false"));
+  EXPECT_THAT(FailureOf("[coordinator]\nheartbeat_interval_seconds = -1\n"),
+              HasSubstr("is not in 0..86400"));
+  EXPECT_THAT(FailureOf("[executor]\nexecute_tenant_code = \"yes\"\n"),
+              HasSubstr("synthetic, provisioned, off"));
   EXPECT_THAT(FailureOf("[resources]\nslots = 65\n"), HasSubstr("is not in 1..64"));
   EXPECT_THAT(FailureOf("[health]\nwarn_c = 90\n"), HasSubstr("resume_c < warn_c <= crit_c"));
   EXPECT_THAT(FailureOf("[executor]\nmode = \"off\"\nexecute_tenant_code = \"synthetic\"\n"),
               HasSubstr("contradicts"));
-  EXPECT_THAT(FailureOf("[coordinator]\nreceipt_signer_pubkey = \"ab\"\n"), HasSubstr("64 hex digits"));
+  EXPECT_THAT(FailureOf("[coordinator]\nreceipt_signer_pubkey = \"ab\"\n"),
+              HasSubstr("64 hex digits"));
 }
 
 TEST_F(ConfigTest, EnvironmentWinsAndIsChecked) {
@@ -103,6 +110,15 @@ TEST_F(ConfigTest, EnvironmentWinsAndIsChecked) {
   EXPECT_THAT(FailureOf(""), HasSubstr("AUSPEXAI_WORKER_AUTO_FETCH: 'maybe'"));
 }
 
+TEST_F(ConfigTest, ALinkIntoACollectionOfDotfilesIsFollowed) {
+  std::ofstream(folder_ / "elsewhere.toml") << "[resources]\nslots = 5\n";
+  ASSERT_EQ(::symlink("elsewhere.toml", (folder_ / "worker.toml").c_str()), 0);
+  EXPECT_EQ(LoadConfig(LayoutHere(), Env())->slots, 5);
+  ASSERT_TRUE(SetConfigValue(LayoutHere(), "resources.slots", "6").ok());
+  EXPECT_EQ(ReadFile(folder_ / "elsewhere.toml", 100).value(), "[resources]\nslots = 6\n");
+  EXPECT_FALSE(ReadFile(folder_ / "worker.toml", 100).ok()) << "the link was replaced by a file";
+}
+
 TEST_F(ConfigTest, AnExplicitFileMustExist) {
   const Layout layout =
       Layout::Resolve({.home = folder_.path(), .config = folder_ / "none.toml"}, Env()).value();
@@ -110,13 +126,16 @@ TEST_F(ConfigTest, AnExplicitFileMustExist) {
 }
 
 TEST_F(ConfigTest, SetterKeepsCommentsAndOrder) {
-  ASSERT_TRUE(Load("# mine\n[executor] # consent\nexecute_tenant_code = \"synthetic\"\n[sandbox]\npids_max = 9\n").ok());
+  ASSERT_TRUE(Load("# mine\n[executor] # consent\nexecute_tenant_code = "
+                   "\"synthetic\"\n[sandbox]\npids_max = 9\n")
+                  .ok());
   ASSERT_TRUE(SetConfigValue(LayoutHere(), "executor.execute_tenant_code", "\"off\"").ok());
   ASSERT_TRUE(SetConfigValue(LayoutHere(), "sandbox.memory_max_mb", "64").ok());
   ASSERT_TRUE(SetConfigValue(LayoutHere(), "resources.slots", "3").ok());
-  EXPECT_EQ(FileText(),
-            "# mine\n[executor] # consent\nexecute_tenant_code = \"off\"\n[sandbox]\nmemory_max_mb = 64\n"
-            "pids_max = 9\n\n[resources]\nslots = 3\n");
+  EXPECT_EQ(
+      FileText(),
+      "# mine\n[executor] # consent\nexecute_tenant_code = \"off\"\n[sandbox]\nmemory_max_mb = 64\n"
+      "pids_max = 9\n\n[resources]\nslots = 3\n");
   EXPECT_EQ(LoadConfig(LayoutHere(), Env())->slots, 3);
 }
 

@@ -29,7 +29,8 @@ TEST(FilesTest, AtomicWriteReplacesWholeAndLeavesNoTemporary) {
 
 TEST(FilesTest, FailedWriteKeepsTheOldContent) {
   TempFolder folder;
-  EXPECT_THAT(std::string(WriteFileAtomically(folder / "none/f", "x", 0600).message()), HasSubstr("none/f"));
+  EXPECT_THAT(std::string(WriteFileAtomically(folder / "none/f", "x", 0600).message()),
+              HasSubstr("none/f"));
 }
 
 TEST(FilesTest, ReadIsBoundedAndFollowsNoLink) {
@@ -39,7 +40,8 @@ TEST(FilesTest, ReadIsBoundedAndFollowsNoLink) {
   ASSERT_EQ(::symlink("f", (folder / "link").c_str()), 0);
   EXPECT_FALSE(ReadFile(folder / "link", 10).ok());
   ASSERT_EQ(::mkfifo((folder / "fifo").c_str(), 0600), 0);
-  EXPECT_THAT(std::string(ReadFile(folder / "fifo", 10).status().message()), HasSubstr("not a regular file"));
+  EXPECT_THAT(std::string(ReadFile(folder / "fifo", 10).status().message()),
+              HasSubstr("not a regular file"));
 }
 
 TEST(FilesTest, PrivateDirectoryRefusesOpenOnes) {
@@ -55,7 +57,8 @@ TEST(FilesTest, OneInstancePerLock) {
   const auto lock = LockInstance(folder / "lock");
   ASSERT_TRUE(lock.ok());
   const auto second = LockInstance(folder / "lock");
-  EXPECT_THAT(std::string(second.status().message()), HasSubstr("in use by process " + std::to_string(::getpid())));
+  EXPECT_THAT(std::string(second.status().message()),
+              HasSubstr("in use by process " + std::to_string(::getpid())));
 }
 
 TEST(FilesTest, RemoveTreeStaysInside) {

@@ -79,7 +79,9 @@ TEST(HardenTest, FilesOutsideTheRulesAreClosed) {
   ASSERT_TRUE(WriteFileAtomically(folder / "readable", "r", 0600).ok());
   ASSERT_TRUE(MakePrivateDirectory(folder / "own").ok());
   EXPECT_TRUE(InChild([&] {
-    if (!RestrictFiles({.read_only = {folder / "readable", "/does/not/exist"}, .read_write = {folder / "own"}}).ok()) {
+    if (!RestrictFiles({.read_only = {folder / "readable", "/does/not/exist"},
+                        .read_write = {folder / "own"}})
+             .ok()) {
       return false;
     }
     return ReadFile(folder / "readable", 10).ok() &&

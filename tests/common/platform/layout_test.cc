@@ -38,7 +38,9 @@ TEST(LayoutTest, VariableNamesTheHomeAndFlagWins) {
 
 TEST(LayoutTest, UserModeFollowsXdg) {
   const Layout layout =
-      Layout::Resolve({}, Of({{"HOME", "/u"}, {"XDG_RUNTIME_DIR", "/run/user/7"}, {"XDG_STATE_HOME", "relative"}}))
+      Layout::Resolve(
+          {},
+          Of({{"HOME", "/u"}, {"XDG_RUNTIME_DIR", "/run/user/7"}, {"XDG_STATE_HOME", "relative"}}))
           .value();
   EXPECT_EQ(layout.StateDir("stated"), "/u/.local/state/auspex/stated");
   EXPECT_EQ(layout.Socket("netd", "owner"), "/run/user/7/auspex/netd/owner.sock");
@@ -47,9 +49,10 @@ TEST(LayoutTest, UserModeFollowsXdg) {
 }
 
 TEST(LayoutTest, ExistingWorkersFoldersAreHonoured) {
-  const Layout layout =
-      Layout::Resolve({}, Of({{"HOME", "/u"}, {"AUSPEXAI_WORKER_STATE_DIR", "/s"}, {"AUSPEXAI_WORKER_DATA_DIR", "/d/"}}))
-          .value();
+  const Layout layout = Layout::Resolve({}, Of({{"HOME", "/u"},
+                                                {"AUSPEXAI_WORKER_STATE_DIR", "/s"},
+                                                {"AUSPEXAI_WORKER_DATA_DIR", "/d/"}}))
+                            .value();
   EXPECT_EQ(layout.StateDir("keyd"), "/s/keyd");
   EXPECT_EQ(layout.data_dir(), "/d");
 }

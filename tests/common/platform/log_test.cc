@@ -22,13 +22,18 @@ std::string Logged(const std::function<void()>& act) {
 
 TEST(LogTest, OneLineAnEvent) {
   InitLog("testd");
-  const std::string line = Logged([] { LogInfo("poll", {{"unit", "u-1"}, {"status", 200}, {"reason", "no work"}}); });
-  EXPECT_THAT(line, HasSubstr(" level=info proc=testd event=poll unit=u-1 status=200 reason=\"no work\"\n"));
+  const std::string line = Logged([] {
+    LogInfo("poll", {{"unit", "u-1"}, {"status", 200}, {"reason", "no work"}});
+  });
+  EXPECT_THAT(
+      line,
+      HasSubstr(" level=info proc=testd event=poll unit=u-1 status=200 reason=\"no work\"\n"));
 }
 
 TEST(LogTest, HostileTextCannotForgeALineOrMoveATerminal) {
-  const std::string line =
-      Logged([] { LogInfo("x", {{"reason", "a\nt=1 level=info event=forged \x1b[2J\"quoted\" \xe2\x80\xae"}}); });
+  const std::string line = Logged([] {
+    LogInfo("x", {{"reason", "a\nt=1 level=info event=forged \x1b[2J\"quoted\" \xe2\x80\xae"}});
+  });
   EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1);
   EXPECT_THAT(line, Not(HasSubstr("\x1b")));
   EXPECT_THAT(line, HasSubstr("\\x0at=1"));

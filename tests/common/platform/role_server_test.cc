@@ -31,16 +31,20 @@ class WhoService final : public runnerd::v1::Sandboxes::Service {
  public:
   grpc::Status Abort(grpc::ServerContext* context, const runnerd::v1::AbortRequest*,
                      runnerd::v1::AbortResponse* response) override {
+    seen_name = context->peer();
     response->set_outcome(std::to_string(server->PeerOfCall(*context).pid));
     return grpc::Status::OK;
   }
   RoleServer* server = nullptr;
+  std::string seen_name;  // gRPC's name of the last caller's connection
 };
 
 class RoleServerTest : public ::testing::Test {
  protected:
   void Start(PeerRule rule) {
-    auto started = RoleServer::Start({.role = "test/owner", .socket_path = socket_, .allow = rule, .max_connections = 3}, {&service_});
+    auto started = RoleServer::Start(
+        {.role = "test/owner", .socket_path = socket_, .allow = rule, .max_connections = 3},
+        {&service_});
     ASSERT_TRUE(started.ok()) << started.status();
     server_ = std::move(*started);
     service_.server = server_.get();
@@ -82,6 +86,20 @@ TEST_F(RoleServerTest, ServesAndTellsThePeer) {
   EXPECT_EQ(outcome, std::to_string(::getpid()));
 }
 
+TEST_F(RoleServerTest, AConnectionIsNotMistakenForTheOneBeforeIt) {
+  Start(PeerRule::Self());
+  // Two connections, one after the other, get different numbers although the first one's is free
+  // again.
+  std::string names[2];
+  for (std::string& name : names) {
+    service_.seen_name.clear();
+    std::string outcome;
+    ASSERT_TRUE(Call(&outcome).ok());
+    name = service_.seen_name;
+  }
+  EXPECT_NE(names[0], names[1]);
+}
+
 TEST_F(RoleServerTest, WrongUserIsRefusedBeforeAnyOctet) {
   Start(PeerRule{{::geteuid() + 1}, {}});
   const int fd = Connect();
@@ -92,7 +110,8 @@ TEST_F(RoleServerTest, WrongUserIsRefusedBeforeAnyOctet) {
   EXPECT_FALSE(Call(&outcome).ok());
 }
 
-// The groups come from the kernel: a user that the database does not know is let in by a supplementary group alone.
+// The groups come from the kernel: a user that the database does not know is let in by a
+// supplementary group alone.
 TEST_F(RoleServerTest, AMemberOfTheGroupIsLetInByTheKernelsWord) {
   AUSPEX_SKIP_UNLESS(::geteuid() == 0, "only root can take another identity");
   constexpr gid_t kGroup = 4242, kOther = 4343;
@@ -100,12 +119,14 @@ TEST_F(RoleServerTest, AMemberOfTheGroupIsLetInByTheKernelsWord) {
   ASSERT_EQ(::chmod(folder_.path().c_str(), 0711), 0);
   Start(PeerRule{{}, {kGroup}});
   for (const bool member : {true, false}) {
-    // Connects as the user, with a full set of groups beside the one that counts; exits 0 when the server's settings arrive.
+    // Connects as the user, with a full set of groups beside the one that counts; exits 0 when the
+    // server's settings arrive.
     const pid_t child = ::fork();
     if (child == 0) {
       std::vector<gid_t> groups(40, kOther);
       if (member) groups.push_back(kGroup);
-      if (::setgroups(groups.size(), groups.data()) != 0 || ::setresgid(kUser, kUser, kUser) != 0) ::_exit(3);
+      if (::setgroups(groups.size(), groups.data()) != 0 || ::setresgid(kUser, kUser, kUser) != 0)
+        ::_exit(3);
       if (!member && ::chmod(socket_.c_str(), 0666) != 0) ::_exit(4);
       if (::setresuid(kUser, kUser, kUser) != 0) ::_exit(5);
       const int fd = Connect();
@@ -130,7 +151,8 @@ TEST_F(RoleServerTest, SocketIsPrivateAndGoneAfterShutdown) {
 
 TEST_F(RoleServerTest, ALiveSocketIsNotTakenOver) {
   Start(PeerRule::Self());
-  auto second = RoleServer::Start({.role = "test/owner", .socket_path = socket_, .allow = PeerRule::Self()}, {});
+  auto second = RoleServer::Start(
+      {.role = "test/owner", .socket_path = socket_, .allow = PeerRule::Self()}, {});
   EXPECT_THAT(std::string(second.status().message()), HasSubstr("is served by process"));
 }
 
@@ -189,16 +211,22 @@ std::string Frame(char type, char flags, uint32_t stream, const std::string& pay
 // A peer that begins many large messages and ends none of them: what is held for it is bounded.
 TEST_F(RoleServerTest, HalfSentMessagesAreHeldUpToTheBound) {
   constexpr size_t kBound = 4 * 1024 * 1024;
-  auto started = RoleServer::Start({.role = "test/owner", .socket_path = socket_, .allow = PeerRule::Self(), .max_memory_octets = kBound}, {&service_});
+  auto started = RoleServer::Start({.role = "test/owner",
+                                    .socket_path = socket_,
+                                    .allow = PeerRule::Self(),
+                                    .max_memory_octets = kBound},
+                                   {&service_});
   ASSERT_TRUE(started.ok()) << started.status();
   server_ = std::move(*started);
   service_.server = server_.get();
   const auto literal = [](const std::string& name, const std::string& value) {
-    return std::string(1, '\0') + static_cast<char>(name.size()) + name + static_cast<char>(value.size()) + value;
+    return std::string(1, '\0') + static_cast<char>(name.size()) + name +
+           static_cast<char>(value.size()) + value;
   };
   const std::string headers = literal(":method", "POST") + literal(":scheme", "http") +
-                              literal(":path", "/auspex.runnerd.v1.Sandboxes/Abort") + literal(":authority", "x") +
-                              literal("te", "trailers") + literal("content-type", "application/grpc");
+                              literal(":path", "/auspex.runnerd.v1.Sandboxes/Abort") +
+                              literal(":authority", "x") + literal("te", "trailers") +
+                              literal("content-type", "application/grpc");
   // The prefix of a message of 4,000,000 octets, and the first of them.
   const std::string begun = std::string("\0\0\x3d\x09\0", 5) + std::string(16000, 'x');
   const size_t before = Resident();
@@ -210,7 +238,8 @@ TEST_F(RoleServerTest, HalfSentMessagesAreHeldUpToTheBound) {
     std::string octets = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + Frame(4, 0, 0, "");
     for (uint32_t i = 0; i < 120; ++i) octets += Frame(1, 4, 1 + 2 * i, headers);
     for (int round = 0; round < 3; ++round) {
-      for (uint32_t i = 0; i < 120; ++i) octets += Frame(0, 0, 1 + 2 * i, round == 0 ? begun : std::string(16000, 'x'));
+      for (uint32_t i = 0; i < 120; ++i)
+        octets += Frame(0, 0, 1 + 2 * i, round == 0 ? begun : std::string(16000, 'x'));
     }
     // Until all is taken, or the server takes no more, or it has closed the connection.
     ::fcntl(fd, F_SETFL, O_NONBLOCK);
