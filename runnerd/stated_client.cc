@@ -27,6 +27,8 @@ namespace {
 
 // stated waits at most 15 minutes for a package.
 constexpr double kFetchSeconds = 16 * 60;
+// Short: the caller also watches the temperature.
+constexpr double kReportSeconds = 3;
 constexpr uint64_t kMaxArchive = 64 << 20;
 
 // A finished unit is reported until stated has it. Only a unit that nobody wants any more, or the
@@ -128,7 +130,8 @@ absl::Status StatedClient::ReportCapabilities(const std::string& canonical_json)
   request.set_canonical_json(canonical_json);
   rpc::ReportCapabilitiesResponse answer;
   grpc::ClientContext context;
-  SetDeadline(context, kRpcSeconds);
+  SetDeadline(context, kReportSeconds);
+  context.set_wait_for_ready(true);
   return FromGrpc(stub_->work->ReportCapabilities(&context, request, &answer),
                   "stated.ReportCapabilities");
 }

@@ -54,10 +54,10 @@ struct WorkLoop::Stream {
 };
 
 WorkLoop::WorkLoop(std::shared_ptr<grpc::Channel> channel, StatedClient& stated,
-                   UnitPipeline& pipeline, int slots, std::function<void()> on_connect)
+                   UnitPipeline& pipeline, int slots, std::function<void()> on_open)
     : stated_(stated),
       pipeline_(pipeline),
-      on_connect_(std::move(on_connect)),
+      on_open_(std::move(on_open)),
       stream_(new Stream(std::move(channel))),
       slots_(slots, [this](const Unit& unit, RunControl& control) { RunUnit(unit, control); }) {}
 
@@ -91,13 +91,14 @@ void WorkLoop::ReadForEver() {
     rpc::WatchWorkRequest request;
     request.set_slots(static_cast<uint32_t>(slots_.count()));
     auto reader = stream_->work->WatchWork(&context, request);
-    // stated sends its headers when it has accepted the stream.
-    reader->WaitForInitialMetadata();
-    on_connect_();
+    on_open_();
     rpc::WorkItem item;
     bool first = true;
     while (reader->Read(&item)) {
-      if (std::exchange(first, false)) delay = kFirstDelay;
+      if (std::exchange(first, false)) {
+        delay = kFirstDelay;
+        told = false;
+      }
       if (item.has_end()) {
         LogInfo("unit_withdrawn",
                 {{"assignment", item.end().assignment_id()}, {"reason", item.end().reason()}});

@@ -16,10 +16,10 @@ namespace auspex::runnerd {
 
 class WorkLoop {
  public:
-  // Client and pipeline are lent. `on_connect` is called from the reading thread whenever a stream
+  // Client and pipeline are lent. `on_open` is called from the reading thread whenever a stream
   // was opened.
   WorkLoop(std::shared_ptr<grpc::Channel> channel, StatedClient& stated, UnitPipeline& pipeline,
-           int slots, std::function<void()> on_connect);
+           int slots, std::function<void()> on_open);
   ~WorkLoop();
 
   void Start();
@@ -35,7 +35,7 @@ class WorkLoop {
 
   StatedClient& stated_;
   UnitPipeline& pipeline_;
-  const std::function<void()> on_connect_;
+  const std::function<void()> on_open_;
   const std::unique_ptr<Stream> stream_;
   Slots slots_;
 };
