@@ -57,7 +57,8 @@ int RunChosen(const CLI::App& app, const Chosen& chosen, const Invocation& invoc
   if (chosen.special) return chosen.special(invocation);
   if (!chosen.verb) {
     // A group (or nothing) named without a verb: its help, as wrong usage.
-    std::fputs(Innermost(app)->help(app.get_name()).c_str(), stderr);
+    const CLI::App* group = Innermost(app);
+    std::fputs(group->help(group == &app ? "" : PathOf(group->get_parent())).c_str(), stderr);
     return kExitRefused;
   }
   absl::StatusOr<Session> session = OpenSession(invocation);

@@ -49,6 +49,12 @@ absl::StatusOr<bool> Changed(absl::StatusOr<stated_v1::PolicyResponse> response)
   return response->changed();
 }
 
+stated_v1::AcceptExperimentRequest Experiment(const std::string& experiment_id) {
+  stated_v1::AcceptExperimentRequest request;
+  request.set_experiment_id(experiment_id);
+  return request;
+}
+
 stated_v1::TenantRequest Tenant(const std::string& tenant_id) {
   stated_v1::TenantRequest request;
   request.set_tenant_id(tenant_id);
@@ -175,10 +181,18 @@ absl::StatusOr<bool> Clients::ForgetTenant(const std::string& tenant_id) {
 }
 
 absl::StatusOr<bool> Clients::AcceptExperiment(const std::string& experiment_id) {
-  stated_v1::AcceptExperimentRequest request;
-  request.set_experiment_id(experiment_id);
-  return Changed(Unary(*stubs_->policy, &PolicyStub::AcceptExperiment, request,
+  return Changed(Unary(*stubs_->policy, &PolicyStub::AcceptExperiment, Experiment(experiment_id),
                        "stated.AcceptExperiment", local_seconds_));
+}
+
+absl::StatusOr<bool> Clients::WithdrawAcceptance(const std::string& experiment_id) {
+  return Changed(Unary(*stubs_->policy, &PolicyStub::WithdrawAcceptance, Experiment(experiment_id),
+                       "stated.WithdrawAcceptance", local_seconds_));
+}
+
+absl::StatusOr<bool> Clients::ClearPin(const std::string& experiment_id) {
+  return Changed(Unary(*stubs_->policy, &PolicyStub::ClearPin, Experiment(experiment_id),
+                       "stated.ClearPin", local_seconds_));
 }
 
 absl::StatusOr<bool> Clients::SetSelfPause(bool paused) {

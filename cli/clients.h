@@ -53,6 +53,8 @@ class Clients {
   absl::StatusOr<bool> DenyTenant(const std::string& tenant_id);
   absl::StatusOr<bool> ForgetTenant(const std::string& tenant_id);
   absl::StatusOr<bool> AcceptExperiment(const std::string& experiment_id);
+  absl::StatusOr<bool> WithdrawAcceptance(const std::string& experiment_id);
+  absl::StatusOr<bool> ClearPin(const std::string& experiment_id);
   absl::StatusOr<bool> SetSelfPause(bool paused);
   absl::StatusOr<bool> RecordAbort(const std::string& unit_id, const std::string& action,
                                    const std::string& reason);

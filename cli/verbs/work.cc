@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// accept, refuse, abort, pause, unpause: the owner's word on units.
+// accept, unpin, refuse, abort, pause, unpause: the owner's word on experiments and units.
 #include "cli/verbs/arguments.h"
 #include "cli/worker.h"
 #include "common/base/cat.h"
@@ -13,6 +13,7 @@ constexpr size_t kLongestReason = 2000;
 struct UnitOptions {
   std::string unit, experiment, reason = "manual refuse";
   double grace_seconds = 5;
+  bool undo = false;
 };
 
 int Failed(const Session& session, const char* verb, const absl::Status& status) {
@@ -20,19 +21,39 @@ int Failed(const Session& session, const char* verb, const absl::Status& status)
   return kExitFailure;
 }
 
-int RunAccept(Session& session, const UnitOptions& options) {
-  Worker worker(session);
-  absl::Status need = worker.Need({"stated"});
-  const absl::StatusOr<bool> changed =
-      need.ok() ? worker->AcceptExperiment(options.experiment) : need;
-  if (!changed.ok()) return Failed(session, "accept", changed.status());
+// Says what became of an experiment: a JSON document or `words`.
+int ReportExperiment(Session& session, const char* verb, const std::string& experiment,
+                     const absl::StatusOr<bool>& changed, const char* done, const char* nothing) {
+  if (!changed.ok()) return Failed(session, verb, changed.status());
   if (session.output.json()) {
-    session.output.Json(JsonObject{{"experiment_id", options.experiment}, {"changed", *changed}});
+    session.output.Json(JsonObject{{"experiment_id", experiment}, {"changed", *changed}});
   } else {
-    session.output.Line(Cat("experiment ", options.experiment,
-                            *changed ? ": sensitive work is accepted" : ": was accepted already"));
+    session.output.Line(Cat("experiment ", experiment, ": ", *changed ? done : nothing));
   }
   return kExitOk;
+}
+
+int RunAccept(Session& session, const UnitOptions& options) {
+  Worker worker(session);
+  if (absl::Status need = worker.Need({"stated"}); !need.ok())
+    return Failed(session, "accept", need);
+  if (options.undo) {
+    return ReportExperiment(session, "accept", options.experiment,
+                            worker->WithdrawAcceptance(options.experiment),
+                            "sensitive work is no longer accepted", "was not accepted");
+  }
+  return ReportExperiment(session, "accept", options.experiment,
+                          worker->AcceptExperiment(options.experiment),
+                          "sensitive work is accepted", "was accepted already");
+}
+
+int RunUnpin(Session& session, const UnitOptions& options) {
+  Worker worker(session);
+  if (absl::Status need = worker.Need({"stated"}); !need.ok())
+    return Failed(session, "unpin", need);
+  return ReportExperiment(session, "unpin", options.experiment,
+                          worker->ClearPin(options.experiment),
+                          "its next unit pins its manifest anew", "had no pin");
 }
 
 int RunRefuse(Session& session, const UnitOptions& options) {
@@ -118,8 +139,20 @@ void AddWorkVerbs(CLI::App& app, Chosen& chosen) {
                    "The coordinator's id of the experiment")
       ->required()
       ->check(IsA<ExperimentId>("EXPERIMENT_ID"));
+  accept->add_flag("--undo", accept_options->undo, "Take the consent back");
   accept->footer("Example: auspex accept exp-1a2B3c4D");
   Runs(accept, chosen, accept_options, RunAccept);
+
+  auto unpin_options = std::make_shared<UnitOptions>();
+  CLI::App* unpin =
+      app.add_subcommand("unpin", "Forget the manifest that an experiment was first seen with");
+  unpin
+      ->add_option("experiment", unpin_options->experiment,
+                   "The coordinator's id of the experiment")
+      ->required()
+      ->check(IsA<ExperimentId>("EXPERIMENT_ID"));
+  unpin->footer("Example: auspex unpin exp-1a2B3c4D");
+  Runs(unpin, chosen, unpin_options, RunUnpin);
 
   auto refuse_options = std::make_shared<UnitOptions>();
   CLI::App* refuse = app.add_subcommand("refuse", "Refuse a unit; the coordinator is told");

@@ -63,6 +63,14 @@ TEST_F(CommandTest, TenantListsKeepWhatWasSaid) {
   EXPECT_THAT(Auspex({"tenant", "list"}).out, Not(HasSubstr("good-lab")));
 }
 
+TEST_F(CommandTest, ConsentCanBeTakenBack) {
+  EXPECT_THAT(Auspex({"accept", "exp-1", "--undo"}).out, HasSubstr("was not accepted"));
+  EXPECT_THAT(Auspex({"accept", "exp-1"}).out, HasSubstr("sensitive work is accepted"));
+  EXPECT_THAT(Auspex({"accept", "exp-1"}).out, HasSubstr("already"));
+  EXPECT_THAT(Auspex({"accept", "exp-1", "--undo"}).out, HasSubstr("no longer accepted"));
+  EXPECT_THAT(Auspex({"unpin", "exp-1"}).out, HasSubstr("had no pin"));
+}
+
 TEST_F(CommandTest, RefuseAndAbortOfUnknownUnitsAreWrittenDown) {
   const Outcome refused = Auspex({"refuse", "u-1", "--reason", "no\x1b[2J thanks"});
   EXPECT_EQ(refused.code, 0) << refused.err;
