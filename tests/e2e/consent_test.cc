@@ -186,30 +186,5 @@ TEST_F(LabTest, TheOperatorsHoldsAreShownAndLifted) {
   EXPECT_TRUE(coordinator_->WaitCompleted(experiment, 2, 20)) << coordinator_->Progress(experiment);
 }
 
-// The whole device flow against the coordinator's stand-in for the provider, with the daemons
-// running.
-TEST_F(LabTest, LoginBindsTheWorkerToAnAccount) {
-  const auto provider = [&](const std::string& scenario) {
-    return "[identity]\ngithub_base_url = \"" + coordinator_->url() + "/fake-idp/" + scenario +
-           "\"\n";
-  };
-  Worker& denied = AddWorker({.more = provider("denied")});
-  EXPECT_EQ(denied.Verb({"login"}).code, 1);
-  EXPECT_EQ(denied.VerbJson({"status"})["trust_tier"], 0);
-
-  Worker& worker = AddWorker({.more = provider("pending-then-good")});
-  ASSERT_NO_FATAL_FAILURE(worker.StartDaemon());
-  const Finished login = worker.Verb({"login"}, 40);
-  ASSERT_EQ(login.code, 0) << login.out << login.err;
-  const Json status = worker.VerbJson({"status"});
-  EXPECT_EQ(status["trust_tier"], 1);
-  EXPECT_THAT(status["account_id"].get<std::string>(), Not(IsEmpty()));
-  EXPECT_EQ(coordinator_->Call("GET", "/workers/" + worker.worker_id()).json()["trust_tier"], 1);
-  // The provider's token was never written down.
-  EXPECT_THAT(RunCommand({"/bin/grep", "-rl", "good-pending-then-good-user", worker.home()}).out,
-              IsEmpty());
-  EXPECT_EQ(worker.Verb({"login"}).code, 0) << "again is no error";
-}
-
 }  // namespace
 }  // namespace auspex::e2e

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "tests/e2e/harness.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +18,7 @@
 #include <thread>
 
 #include "common/files/files.h"
+#include "tests/support/http_client.h"
 
 namespace auspex::e2e {
 namespace {
@@ -300,44 +298,10 @@ bool Eventually(double seconds, const std::function<bool()>& fact) {
 HttpAnswer Http(int port, const std::string& method, const std::string& target,
                 const std::vector<std::pair<std::string, std::string>>& headers,
                 const std::string& body) {
-  HttpAnswer answer;
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const timeval limit = {60, 0};
-  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-  ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-  sockaddr_in to = {};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(static_cast<uint16_t>(port));
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  std::string text = method + " " + target +
-                     " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(port) +
-                     "\r\nConnection: close\r\n";
-  for (const auto& [name, value] : headers) text += name + ": " + value + "\r\n";
-  if (!body.empty()) {
-    text +=
-        "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
-  }
-  text += "\r\n" + body;
-  if (::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0) {
-    size_t sent = 0;
-    while (sent < text.size()) {
-      const ssize_t n = ::send(fd, text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
-      if (n <= 0) break;
-      sent += static_cast<size_t>(n);
-    }
-    std::string got;
-    char buffer[65536];
-    for (ssize_t n; (n = ::recv(fd, buffer, sizeof buffer, 0)) > 0;) {
-      got.append(buffer, static_cast<size_t>(n));
-    }
-    const size_t end = got.find("\r\n\r\n");
-    if (end != std::string::npos && got.starts_with("HTTP/1.1 ")) {
-      answer.status = std::atoi(got.c_str() + 9);
-      answer.body = got.substr(end + 4);
-    }
-  }
-  ::close(fd);
-  return answer;
+  testing::HeaderList all = headers;
+  if (!body.empty()) all.emplace_back("Content-Type", "application/json");
+  testing::HttpAnswer answer = testing::HttpCall(port, method, target, all, body);
+  return {answer.status, std::move(answer.body)};
 }
 
 }  // namespace auspex::e2e
