@@ -66,11 +66,12 @@ void AddIsolation(Line& line, const SandboxDescriptors& descriptors) {
 }
 
 void AddFiles(Line& line, const SandboxHost& host, const SandboxSpec& spec) {
+  // In every sandbox, needed or not: EndLeftovers knows our processes by it.
+  line.Add({"--ro-bind", host.etc_folder, "/etc"});
   if (spec.system_files) {
     line.Add({"--ro-bind", "/usr", "/usr"});
     for (const auto& link : host.root_links) line.Add({"--symlink", link.target, link.path});
     for (const std::string& folder : host.root_folders) line.Add({"--ro-bind", folder, folder});
-    line.Add({"--ro-bind", host.etc_folder, "/etc"});
     if (host.bind_ld_cache) line.Add({"--ro-bind", "/etc/ld.so.cache", "/etc/ld.so.cache"});
     if (host.bind_alternatives) line.Add({"--ro-bind", "/etc/alternatives", "/etc/alternatives"});
   }

@@ -13,6 +13,7 @@
 #include "common/base/cat.h"
 #include "common/files/files.h"
 #include "common/ipc/channel.h"
+#include "runnerd/leftovers.h"
 
 namespace auspex::runnerd {
 
@@ -215,7 +216,11 @@ void DaemonTest::StopStated() {
 }
 
 void DaemonTest::TearDown() {
-  if (runnerd_ > 0) KillRunnerd(SIGTERM);
+  if (runnerd_ > 0) {
+    KillRunnerd(SIGTERM);
+    // Not even a half-built sandbox, which no /proc/N/root would show.
+    EXPECT_EQ(EndLeftovers(EtcFolder()), 0);
+  }
   if (stated_server_ != nullptr) StopStated();
   if (keyd_server_ != nullptr) keyd_server_->Shutdown(0);
 }

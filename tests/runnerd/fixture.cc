@@ -42,7 +42,10 @@ std::string ScratchFolder::Write(const std::string& relative, const std::string&
   return path;
 }
 
-std::string BinDir() { return std::getenv("AUSPEX_BIN_DIR"); }
+std::string BinDir() {
+  const char* folder = std::getenv("AUSPEX_BIN_DIR");
+  return folder == nullptr ? "AUSPEX_BIN_DIR-is-not-set" : folder;
+}
 std::string TenantPath() { return AUSPEX_TEST_TENANT; }
 
 std::string ReadWhole(const std::string& path) {

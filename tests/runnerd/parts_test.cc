@@ -55,6 +55,7 @@ TEST(SandboxArguments, EverySandboxHasEveryWall) {
           "--seccomp", "--clearenv"}) {
       EXPECT_TRUE(HasWord(*line, wall)) << wall;
     }
+    EXPECT_TRUE(HasWord(*line, Host().etc_folder));  // what leftovers are known by
     EXPECT_FALSE(HasWord(*line, "--share-net"));
     EXPECT_FALSE(HasWord(*line, "--dev-bind"));
     // The only writable bind is the one of the unpacker.

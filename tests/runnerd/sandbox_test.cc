@@ -184,7 +184,8 @@ TEST_F(SandboxTest, DetachedGrandchildrenDieAndHoldNothingUp) {
   EXPECT_EQ(Describe(RunTenant({"detach"})),
             "completed");  // its grandchild sleeps for a minute with all pipes open
   EXPECT_EQ(Alive(), 0);
-  // The grandchild may be killed between emptying the file and writing it: then there is no JSON, but never half a reading.
+  // The grandchild may be killed between emptying the file and writing it: then there is no JSON,
+  // but never half a reading.
   const std::string raced = Describe(RunTenant({"rewrite-later"}));
   EXPECT_TRUE(raced == "completed" || raced.starts_with("runner_failed: executor output")) << raced;
 }
