@@ -218,13 +218,16 @@ TEST_F(Hostile, NonsenseToAResultIsTriedAgainWithTheSameOctets) {
   ExpectWell();
 }
 
-// The clock's error is named to the owner.
+// The clock's error is named in the log, with its size; an answer without usable times names none.
 TEST_F(Hostile, AWrongClockIsNamed) {
   const std::string body =
       R"({"detail":{"error":{"code":"signature_expired","message":"clock","details":{"created":)" +
       std::to_string(std::time(nullptr)) + R"(,"server_time":)" +
       std::to_string(std::time(nullptr) + 4000) + "}}}}";
   Survives("poll-expired", "poll", Says(401, body));
+  const std::string log = ReadText(worker_->log());
+  // A second may pass between the two clocks' readings.
+  EXPECT_THAT(log, ::testing::ContainsRegex("coordinator_minus_local_seconds=(3999|4000)"));
   Survives(
       "poll-expired-nonsense", "poll",
       Says(
@@ -322,8 +325,8 @@ TEST_F(Hostile, NeverEndingHeaders) {
   });
 }
 
-// A poll that drips keeps neither heartbeats nor results from going out, and is given up in the
-// end.
+// A poll that drips keeps neither heartbeats nor the owner waiting. (Its own time limit is longer
+// than this test.)
 TEST_F(Hostile, ASlowDripHoldsUpNothingElse) {
   std::atomic<bool> dripping = false, release = false;
   server_->Attack("poll", [&](const Request&, Line& line) {
