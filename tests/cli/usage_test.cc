@@ -85,7 +85,7 @@ TEST(UsageTest, WrongUsageIsCodeTwoAndSaysWhatToDo) {
                                                        {"tenant", "allow"},
                                                        {"tenant", "allow", "Not A Tenant"},
                                                        {"receipts", "show"},
-                                                       {"receipts", "list", "--tenant", "X"},
+                                                       {"receipts", "list", "--tenant", "a/b"},
                                                        {"daemon", "--max-ticks", "0"},
                                                        {"daemon", "--max-ticks", "many"},
                                                        {"completion", "tcsh"},
