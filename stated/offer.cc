@@ -40,6 +40,17 @@ struct Refusal {
   std::string reason;
 };
 
+// What is decided but not yet told takes disk, so it has a bound: a coordinator that hands out work
+// and takes no results gets no further work done.
+absl::Status CheckBacklog(Connection& db) {
+  Statement row(db,
+                "SELECT COUNT(*), COALESCE(SUM(LENGTH(body)), 0) FROM outbox WHERE kind IN (1, 2)");
+  RETURN_IF_ERROR(row.Step().status());
+  if (row.Int(0) < kMaxUnsent && row.Int(1) < kMaxUnsentOctets) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      Cat(row.Int(0), " results and refusals wait to be sent; no more work until they are"));
+}
+
 // Gate 1. A first sight is stored before the other gates and stays even if they refuse.
 absl::StatusOr<std::optional<Refusal>> PinGate(Connection& db, const ParsedOffer& offer,
                                                int64_t now) {
@@ -155,6 +166,7 @@ absl::StatusOr<OfferDecision> Decide(Connection& db, const ParsedOffer& offer, i
   if (in_hand >= kMaxInHand) {
     return absl::ResourceExhaustedError(Cat(in_hand, " units are in hand already"));
   }
+  RETURN_IF_ERROR(CheckBacklog(db));
   ASSIGN_OR_RETURN(const std::optional<Refusal> refusal, RunGates(db, offer, before, now));
   UnitRow unit;
   if (before.has_value()) unit = *before;
@@ -213,10 +225,17 @@ absl::StatusOr<ParsedOffer> ParseOffer(const UntrustedOffer& untrusted) {
 absl::StatusOr<OfferDecision> Intake::Offer(const UntrustedOffer& untrusted) {
   ASSIGN_OR_RETURN(const ParsedOffer offer, ParseOffer(untrusted));
   OfferDecision decision;
-  RETURN_IF_ERROR(context_.db.Write([&](Connection& db) -> absl::Status {
+  const absl::Status decided = context_.db.Write([&](Connection& db) -> absl::Status {
     ASSIGN_OR_RETURN(decision, Decide(db, offer, context_.clock.NowMicros()));
     return absl::OkStatus();
-  }));
+  });
+  if (absl::IsResourceExhausted(decided)) {
+    // The coordinator offered work all the same: whatever hold there was is over, and what waits for
+    // its end has to go out for there to be room again.
+    RETURN_IF_ERROR(context_.db.Write([](Connection& db) { return ClearPollState(db); }));
+    context_.changes.Notify({Topic::kOutbox, Topic::kDemand, Topic::kStatus});
+  }
+  RETURN_IF_ERROR(decided);
   LogInfo("offer", {{"decision", decision.decision},
                     {"unit", offer.unit_id.str()},
                     {"assignment", offer.assignment_id.str()},

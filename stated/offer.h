@@ -20,6 +20,9 @@ namespace auspex::stated {
 inline constexpr size_t kMaxPayloadOctets = 1536 * 1024;
 // More units than this are never in hand; netd asks for at most 64 at a time.
 inline constexpr int64_t kMaxInHand = 128;
+// Results and refusals that are not sent yet, above which an offer is RESOURCE_EXHAUSTED.
+inline constexpr int64_t kMaxUnsent = 1000;
+inline constexpr int64_t kMaxUnsentOctets = int64_t{512} * 1024 * 1024;
 
 // The fields as they came; views into the caller's message.
 struct UntrustedOffer {

@@ -40,17 +40,28 @@ absl::StatusOr<std::unique_ptr<PackageSpool::Incoming>> PackageSpool::Begin(int6
   uint64_t number = 0;
   {
     const std::lock_guard lock(mutex_);
+    if (incoming_ >= kMaxIncoming) {
+      return absl::ResourceExhaustedError(
+          Cat("package ", manifest, ": ", incoming_, " packages are on their way in already"));
+    }
+    ++incoming_;
     number = ++next_partial_;
   }
   std::string partial = Cat(PathOf(manifest), ".", number, ".partial");
   UniqueFd fd(::open(partial.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd) return ErrnoStatus(errno, "create", partial);
-  return std::unique_ptr<Incoming>(
-      new Incoming(*this, item, std::move(partial), PathOf(manifest), std::move(fd)));
+  const int error = errno;
+  const bool created = static_cast<bool>(fd);
+  // From here on its destructor counts it out.
+  std::unique_ptr<Incoming> incoming(
+      new Incoming(*this, item, partial, PathOf(manifest), std::move(fd)));
+  if (!created) return ErrnoStatus(error, "create", partial);
+  return incoming;
 }
 
 PackageSpool::Incoming::~Incoming() {
   if (!finished_) ::unlink(partial_.c_str());
+  const std::lock_guard lock(spool_.mutex_);
+  --spool_.incoming_;
 }
 
 absl::Status PackageSpool::Incoming::Append(std::string_view octets) {
@@ -65,8 +76,14 @@ absl::Status PackageSpool::Incoming::Finish() {
   if (::rename(partial_.c_str(), final_.c_str()) != 0)
     return ErrnoStatus(errno, "rename", partial_);
   finished_ = true;
+  const absl::Status arrived = spool_.outbox_.PackageArrived(item_);
+  if (!arrived.ok()) {
+    // Nobody would ever take it away.
+    ::unlink(final_.c_str());
+    return arrived;
+  }
   LogInfo("package_spooled", {{"item", item_}, {"octets", octets_}});
-  return spool_.outbox_.PackageArrived(item_);
+  return absl::OkStatus();
 }
 
 absl::Status PackageSpool::Ask(const Sha256Hex& manifest) {

@@ -24,6 +24,9 @@
 namespace auspex::stated {
 
 inline constexpr uint64_t kMaxPackageOctets = uint64_t{64} * 1024 * 1024;
+// Packages on their way in at a time, which bounds what a netd gone astray can put on the disk. netd
+// itself fetches fewer.
+inline constexpr int kMaxIncoming = 8;
 
 class PackageSpool {
  public:
@@ -33,7 +36,8 @@ class PackageSpool {
     ~Incoming();
     // RESOURCE_EXHAUSTED above 64 MiB or when the disk is full.
     absl::Status Append(std::string_view octets);
-    // Puts the file in place and settles the outbox item.
+    // Puts the file in place and settles the outbox item. NOT_FOUND, and nothing is left, when nobody
+    // asks for the package any more.
     absl::Status Finish();
 
    private:
@@ -59,7 +63,8 @@ class PackageSpool {
   // for them.
   absl::Status Clean();
 
-  // netd brings the package of outbox item `item`. NOT_FOUND when it is not asked for any more.
+  // netd brings the package of outbox item `item`. NOT_FOUND when it is not asked for any more;
+  // RESOURCE_EXHAUSTED when kMaxIncoming are on their way. The spool must outlive what comes back.
   absl::StatusOr<std::unique_ptr<Incoming>> Begin(int64_t item);
 
   // The spooled file of `manifest`, opened for reading; asks netd for it and waits when it is not
@@ -93,6 +98,7 @@ class PackageSpool {
   mutable std::mutex mutex_;
   std::map<std::string, Wait> waits_;  // guarded by mutex_; manifests that somebody waits for
   uint64_t next_partial_ = 0;          // guarded by mutex_
+  int incoming_ = 0;                   // guarded by mutex_; objects of Incoming that exist
 };
 
 }  // namespace auspex::stated

@@ -36,7 +36,9 @@ absl::StatusOr<int64_t> CountRows(Context& context, SqlText sql) {
   return count;
 }
 
-// Payloads beyond the bound in octets, oldest first, of results that need them no more.
+// Payloads beyond the bound in octets, oldest first, of results that need them no more: what is
+// submitted is checked against its receipt by digest, so that a coordinator which never issues one
+// cannot make them pile up.
 absl::Status PrunePayloads(Context& context) {
   ASSIGN_OR_RETURN(
       const int64_t octets,
@@ -50,7 +52,7 @@ absl::Status PrunePayloads(Context& context) {
       {
         Statement oldest(db,
                          "SELECT id, payload_octets FROM results WHERE payload_octets > 0 AND"
-                         " receipt_status >= 2 ORDER BY id LIMIT 100");
+                         " receipt_status >= 1 ORDER BY id LIMIT 100");
         while (freed < excess) {
           ASSIGN_OR_RETURN(const bool more, oldest.Step());
           if (!more) break;
@@ -60,7 +62,7 @@ absl::Status PrunePayloads(Context& context) {
       }
       return Statement(db,
                        "UPDATE results SET payload = NULL, payload_octets = 0 WHERE id <= ? AND"
-                       " payload_octets > 0 AND receipt_status >= 2",
+                       " payload_octets > 0 AND receipt_status >= 1",
                        last)
           .Run();
     }));

@@ -172,6 +172,23 @@ TEST_F(GatesTest, TooManyUnitsInHandIsNamed) {
       absl::IsResourceExhausted(hub_->intake().Offer(OfferNumber(1000).Untrusted()).status()));
 }
 
+// A coordinator that hands out work but takes neither results nor refusals.
+TEST_F(GatesTest, WhatWaitsToBeSentIsBounded) {
+  ASSERT_TRUE(hub_->policy().DenyTenant("tenant-a").ok());
+  for (int n = 1; n <= kMaxUnsent; ++n)
+    ASSERT_EQ(Offer(OfferNumber(n)).decision, "refused_tenant_deny");
+  ASSERT_TRUE(hub_->contact().PollHeld("quarantine", "drift", "").ok());
+  const absl::Status more = hub_->intake().Offer(OfferNumber(5000).Untrusted()).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(more)) << more;
+  EXPECT_EQ(StateOf("asg-5000"), UnitState::kNone);
+  EXPECT_EQ(Number("SELECT COUNT(*) FROM outbox"), kMaxUnsent);
+  // The offer says that the hold is over; without that nothing could ever go out again.
+  EXPECT_EQ(Status().contact.hold_kind, "");
+  const std::unique_ptr<OutboxQueue::Session> outbox = hub_->outbox().Open();
+  ASSERT_TRUE(hub_->outbox().Settle(NextItem(*outbox)->id, RefusalDone{}).ok());
+  EXPECT_EQ(Offer(OfferNumber(5000)).decision, "refused_tenant_deny");
+}
+
 TEST_F(HubTest, AnOfferBeforeEnrolmentIsRefused) {
   EXPECT_TRUE(absl::IsFailedPrecondition(hub_->intake().Offer(OfferFields{}.Untrusted()).status()));
 }
