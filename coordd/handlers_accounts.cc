@@ -18,7 +18,8 @@ std::optional<Reply> CheckAccountAccess(Services& services, const Context& conte
   const auto account = context.PathId<AccountId>(0);
   if (!context.caller.maintainer() &&
       !(context.caller.worker() && context.caller.account_id == account.str())) {
-    return Error(403, "account_member_required", "this route is for a worker of the account",
+    return Error(403, "account_self_or_maintainer_required",
+                 "this route is for a worker of the account or a maintainer",
                  {{"credential_class", ClassWord(context.caller.kind)}});
   }
   Rows rows = services.db.Query("SELECT 1 FROM accounts WHERE account_id = ?", account);
@@ -30,7 +31,8 @@ Reply AttributionView(Services& services, const AccountId& account) {
   Rows rows =
       services.db.Query("SELECT public_attribution FROM accounts WHERE account_id = ?", account);
   const bool is_public = rows.Next() && rows.Int(0) != 0;
-  return Ok(JsonObject{{"public_attribution", is_public}});
+  // attribution_name is always null, and null members are left out.
+  return Ok(JsonObject{{"account_id", account.str()}, {"public_attribution", is_public}});
 }
 
 Reply SetSuspended(Services& services, const Context& context, std::optional<int64_t> since) {

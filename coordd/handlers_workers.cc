@@ -12,6 +12,19 @@ namespace auspex::coordd {
 namespace {
 
 constexpr int64_t kHourMicros = 3'600'000'000;
+// Capabilities are read again at each poll, a held one included, so that large ones would be paid for
+// by everybody else. A worker that lists a thousand models stays below this.
+constexpr size_t kMaxReportOctets = 128 * 1024;
+
+// The canonical text of `object`, nullopt when it is null; a problem is added when it is too long.
+std::optional<std::string> ReportText(BodyReader& in, const char* name, const JsonObject* object) {
+  if (object == nullptr) return std::nullopt;
+  std::string text = WriteCanonical(*object);
+  if (text.size() > kMaxReportOctets) {
+    in.Fail(name, "Input should have at most 131072 octets", "too_long");
+  }
+  return text;
+}
 
 // Whether this enrolment carries a valid signature by the very key that it enrols (5.1, behind a
 // switch).
@@ -67,7 +80,8 @@ void CheckDownloads(BodyReader& in, const JsonObject* downloads) {
 Reply HandleEnroll(Services& services, const Context& context) {
   BodyReader in(context.body, context.json_content_type);
   const auto pubkey = in.Parsed<PublicKeyHex>("pubkey_hex", kRequired);
-  const JsonObject* capabilities = in.Object("capabilities", kOptional);
+  const std::optional<std::string> capabilities =
+      ReportText(in, "capabilities", in.Object("capabilities", kOptional));
   if (!in.ok()) return in.Refusal();
   if (services.options.rate_limits &&
       !services.limiter.Allow("enroll " + context.request.remote_address, 10, kHourMicros,
@@ -96,28 +110,26 @@ Reply HandleEnroll(Services& services, const Context& context) {
   worker.registered_at = context.now;
   services.db.Run(
       "INSERT INTO workers (worker_id, pubkey, capabilities, registered_at) VALUES (?, ?, ?, ?)",
-      worker.worker_id, *pubkey,
-      capabilities != nullptr ? WriteCanonical(*capabilities) : std::string("{}"), context.now);
+      worker.worker_id, *pubkey, capabilities.value_or("{}"), context.now);
   LogInfo("worker_enrolled", {{"worker", worker.worker_id}});
   return EnrollView(worker);
 }
 
 Reply HandleHeartbeat(Services& services, const Context& context) {
   BodyReader in(context.body, context.json_content_type);
-  const JsonObject* capabilities = in.Object("capabilities", kOptional);
-  const JsonObject* downloads = in.Object("model_downloads", kOptional);
-  CheckDownloads(in, downloads);
+  const std::optional<std::string> capabilities =
+      ReportText(in, "capabilities", in.Object("capabilities", kOptional));
+  const JsonObject* progress = in.Object("model_downloads", kOptional);
+  CheckDownloads(in, progress);
+  const std::optional<std::string> downloads = ReportText(in, "model_downloads", progress);
   if (!in.ok()) return in.Refusal();
   std::optional<WorkerRow> worker = FindWorker(services.db, context.PathId<WorkerId>(0));
   if (!worker) return Error(404, "worker_not_found", "no such worker");
-  std::optional<std::string> text;
-  if (capabilities != nullptr) text = WriteCanonical(*capabilities);
   services.db.Run(
       "UPDATE workers SET last_heartbeat_at = ?, capabilities = coalesce(?, capabilities),"
       " model_downloads = ? WHERE id = ?",
-      context.now, text,
-      downloads != nullptr ? std::optional(WriteCanonical(*downloads)) : std::nullopt, worker->id);
-  if (text && *text != worker->capabilities) services.work_changed();
+      context.now, capabilities, downloads, worker->id);
+  if (capabilities && *capabilities != worker->capabilities) services.work_changed();
   worker->last_heartbeat_at = context.now;
   JsonObject view = WorkerView(*worker, /*for_maintainer=*/false);
   if (auto release = LatestRelease(services.db))

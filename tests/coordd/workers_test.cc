@@ -197,6 +197,21 @@ TEST(RetireTest, KeyIsUnknownAfterwards) {
             "worker_retired");
 }
 
+TEST(WorkersTest, CapabilitiesAreBounded) {
+  CoordinatorRig rig;
+  LabWorker worker(rig, 1);
+  const std::string long_text(130 * 1024, 'x');
+  const Answer refused = worker.Post("/heartbeat", {{"capabilities", {{"note", long_text}}}});
+  EXPECT_EQ(refused.status, 422);
+  EXPECT_EQ(refused.json["detail"][0]["loc"], Json({"body", "capabilities"}));
+  EXPECT_EQ(worker.Post("/heartbeat", {{"capabilities", {{"note", long_text.substr(4096)}}}}).status,
+            200);
+  EXPECT_EQ(rig.Plain("POST", "/api/v0/workers/enroll",
+                      {{"pubkey_hex", std::string(64, 'e')}, {"capabilities", {{"n", long_text}}}})
+                .status,
+            422);
+}
+
 TEST(AccountTest, ExchangeUpgradeUnbindAttribution) {
   CoordinatorRig rig({"--idp", "fake"});
   LabWorker worker(rig, 1);
@@ -225,13 +240,15 @@ TEST(AccountTest, ExchangeUpgradeUnbindAttribution) {
 
   const std::string path =
       "/api/v0/accounts/" + first.json["account_id"].get<std::string>() + "/attribution";
-  EXPECT_EQ(rig.Signed(worker.key(), "GET", path).json, Json({{"public_attribution", false}}));
+  const std::string account = first.json["account_id"];
+  EXPECT_EQ(rig.Signed(worker.key(), "GET", path).json,
+            Json({{"account_id", account}, {"public_attribution", false}}));
   EXPECT_EQ(rig.Signed(worker.key(), "PUT", path,
                        {{"public_attribution", true}, {"attribution_name", "X"}})
                 .json,
-            Json({{"public_attribution", true}}));
+            Json({{"account_id", account}, {"public_attribution", true}}));
   LabWorker stranger(rig, 2);
-  EXPECT_EQ(rig.Signed(stranger.key(), "GET", path).status, 403);
+  EXPECT_EQ(rig.Signed(stranger.key(), "GET", path).code(), "account_self_or_maintainer_required");
   EXPECT_EQ(worker.Post("/actions/unbind").json["trust_tier"], 0);
   EXPECT_EQ(rig.Signed(worker.key(), "GET", path).status, 403);
 }
