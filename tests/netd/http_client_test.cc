@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -323,6 +324,8 @@ TEST(HttpClient, RubbishIsAnErrorNotAnAnswer) {
 class TlsServer {
  public:
   explicit TlsServer(const char* name) : context_(SSL_CTX_new(TLS_server_method())) {
+    // A client that turns away from the certificate closes while the server still writes to it.
+    std::signal(SIGPIPE, SIG_IGN);
     EVP_PKEY* key = EVP_EC_gen("P-256");
     X509* cert = X509_new();
     X509_set_version(cert, 2);
@@ -418,6 +421,24 @@ TEST(HttpClient, VerifiesTheChainAndTheName) {
   EXPECT_TRUE(absl::IsUnavailable(call(trusting_wrong, wrong_name.base()).status()))
       << "a certificate for another name";
   EXPECT_EQ(wrong_name.answered(), 0);
+}
+
+TEST(HttpClient, PlainHttpGoesToThisMachineAlone) {
+  HttpClient client({});
+  // The last two are names and addresses that only look like ones of this machine.
+  for (const char* url : {"http://192.0.2.1:1", "http://127.evil.invalid:1", "http://[::2]:1"}) {
+    const absl::Status status = client
+                                    .Call({.method = "GET",
+                                           .base = *BaseUrl::Parse(url, AllowPlainHttpAnywhere()),
+                                           .target = "/"})
+                                    .status();
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << url << ": " << status;
+  }
+  for (const char* url : {"http://127.9.9.9:1", "http://localhost:1", "http://[::1]:1"}) {
+    const absl::Status status =
+        client.Call({.method = "GET", .base = *BaseUrl::Parse(url), .target = "/"}).status();
+    EXPECT_TRUE(absl::IsUnavailable(status)) << url << ": " << status;
+  }
 }
 
 TEST(HttpClient, NamesACaFileThatCannotBeRead) {
