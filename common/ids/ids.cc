@@ -46,11 +46,16 @@ absl::Status CheckAlphabet(std::string_view kind, std::string_view text, Allowed
   return Refuse(kind, "has a character that is not allowed", text);
 }
 
-// Tenant ids and experiment labels: lower-case words that begin with a letter.
-absl::Status AcceptLabel(std::string_view kind, std::string_view text, size_t most) {
-  if (absl::Status s = CheckLength(kind, text, 3, most); !s.ok()) return s;
-  if (!Lower(text[0])) return Refuse(kind, "does not begin with a lower-case letter", text);
-  return CheckAlphabet(kind, text, [](char c) { return Lower(c) || Digit(c) || c == '-'; });
+// Tenant ids and experiment labels. The published manifest schema is narrower (lower-case words of
+// three characters or more), but neither coordinator nor worker of the reference enforces it: a
+// coordinator registers tenants like "my_lab" or "t1", and their work must not be turned away. What
+// keeps the text harmless is the alphabet, and that it cannot begin like a flag or a hidden file.
+absl::Status AcceptLabel(std::string_view kind, std::string_view text) {
+  if (absl::Status s = CheckLength(kind, text, 1, 128); !s.ok()) return s;
+  if (text[0] == '-' || text[0] == '.') return Refuse(kind, "begins with a dash or a dot", text);
+  return CheckAlphabet(kind, text, [](char c) {
+    return Lower(c) || Upper(c) || Digit(c) || c == '-' || c == '_' || c == '.';
+  });
 }
 
 // Identifiers of the coordinator's: one path segment of unreserved characters (wire protocol 2.4).
@@ -79,9 +84,9 @@ absl::Status UnitIdKind::Accept(std::string& text) {
     return Lower(c) || Upper(c) || Digit(c) || c == '-' || c == '_';
   });
 }
-absl::Status TenantIdKind::Accept(std::string& text) { return AcceptLabel("tenant id", text, 64); }
+absl::Status TenantIdKind::Accept(std::string& text) { return AcceptLabel("tenant id", text); }
 absl::Status ExperimentLabelKind::Accept(std::string& text) {
-  return AcceptLabel("experiment label", text, 128);
+  return AcceptLabel("experiment label", text);
 }
 absl::Status WorkerIdKind::Accept(std::string& text) { return AcceptSegment("worker id", text); }
 absl::Status AssignmentIdKind::Accept(std::string& text) {

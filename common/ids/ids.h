@@ -5,8 +5,9 @@
 //
 // Kinds and their alphabets (wire protocol 1.2, 2.4, 6.1):
 //   UnitId            ^[a-zA-Z0-9_-]{1,128}$               chosen by the tenant; a path segment
-//   TenantId          ^[a-z][a-z0-9-]{2,63}$
-//   ExperimentLabel   ^[a-z][a-z0-9-]{2,127}$              the tenant's name of an experiment
+//   TenantId          ^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$
+//   ExperimentLabel   ^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$   the tenant's name of an experiment; both wider than the published schema,
+//                                                           as coordinators are (ids.cc)
 //   WorkerId, AssignmentId, ResultId, AccountId, ExperimentId, ReceiptId
 //                     1..128 unreserved characters (RFC 3986 section 2.3), not "." or ".."; path segments
 //   Sha256Hex         64 hex digits, lower-cased by Parse

@@ -27,12 +27,16 @@ TEST(Ids, UnitIds) {
 }
 
 TEST(Ids, LabelsOfTenantsAndExperiments) {
-  EXPECT_TRUE(Takes<TenantId>("lab"));
-  EXPECT_TRUE(Takes<TenantId>("a" + std::string(63, '-')));
-  EXPECT_TRUE(Takes<ExperimentLabel>("a" + std::string(127, '9')));
-  EXPECT_FALSE(Takes<TenantId>("a" + std::string(64, '-')));
+  // What coordinators register, beyond the published schema's pattern.
+  for (const char* text : {"lab", "ab", "a", "my_lab", "1ab", "Lab", "v1.2", "_x"}) {
+    EXPECT_TRUE(Takes<TenantId>(text)) << text;
+    EXPECT_TRUE(Takes<ExperimentLabel>(text)) << text;
+  }
+  EXPECT_TRUE(Takes<TenantId>("a" + std::string(127, '-')));
+  EXPECT_FALSE(Takes<TenantId>("a" + std::string(128, '-')));
   EXPECT_FALSE(Takes<ExperimentLabel>("a" + std::string(128, '9')));
-  for (const char* text : {"", "ab", "Lab", "1ab", "-ab", "a_b", "a.b", "a/b", "lab "}) {
+  for (const char* text :
+       {"", "-ab", "--allow", ".", "..", ".lab", "a/b", "lab ", "a\nb", "a\xc3\xa4"}) {
     EXPECT_FALSE(Takes<TenantId>(text)) << text;
     EXPECT_FALSE(Takes<ExperimentLabel>(text)) << text;
   }
