@@ -32,11 +32,6 @@ double SecondsSince(Steady::time_point then) {
   return std::chrono::duration<double>(Steady::now() - then).count();
 }
 
-double BackoffCap(double interval) {
-  const double first = std::max(interval, 1.0);
-  return std::max(first, std::min(10 * first, 300.0));
-}
-
 }  // namespace
 
 PollLoop::PollLoop(Options options, Coordinator& coordinator, StatedClient& stated,
@@ -46,7 +41,7 @@ PollLoop::PollLoop(Options options, Coordinator& coordinator, StatedClient& stat
       stated_(stated),
       board_(board),
       counters_(counters),
-      backoff_(std::max(options.interval_seconds, 1.0), BackoffCap(options.interval_seconds)) {}
+      backoff_(PollBackoff(options.interval_seconds)) {}
 
 void PollLoop::Run(std::stop_token stop) {
   uint64_t ticks = 0;

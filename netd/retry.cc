@@ -47,6 +47,11 @@ double RandomUpTo(double seconds) {
   return std::uniform_real_distribution<double>(0, seconds)(Generator());
 }
 
+Backoff PollBackoff(double interval_seconds) {
+  const double cap = std::clamp(4 * interval_seconds, 2.0, 300.0);
+  return Backoff(std::max(interval_seconds, 0.25), std::max(interval_seconds, cap));
+}
+
 double Backoff::Next(double at_least) {
   const double delay = std::min(cap_, first_ * std::pow(2.0, std::min(failures_, 30)));
   ++failures_;

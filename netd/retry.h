@@ -38,6 +38,11 @@ class Backoff {
   int failures_ = 0;
 };
 
+// For polls every `interval_seconds`: failures slow them down to a quarter of their pace and no
+// further. The existing worker does not slow down at all, and who polls often means to notice soon
+// that the trouble is over. Never above 300 s, unless the interval itself is.
+Backoff PollBackoff(double interval_seconds);
+
 }  // namespace auspex
 
 #endif  // AUSPEX_NETD_RETRY_H_

@@ -42,6 +42,19 @@ TEST(Backoff, DoublesUpToItsCapAndStartsAgain) {
   EXPECT_GE(backoff.Next(100), 100);
 }
 
+TEST(PollBackoff, StaysNearThePaceOfThePolls) {
+  struct Case {
+    double interval, first, most;
+  };
+  for (const Case& c :
+       {Case{0, 0.25, 2}, Case{1, 1, 4}, Case{30, 30, 120}, Case{3600, 3600, 3600}}) {
+    Backoff backoff = PollBackoff(c.interval);
+    EXPECT_LE(backoff.Next(), c.first * 1.25) << c.interval;
+    for (int i = 0; i < 20; ++i) EXPECT_LE(backoff.Next(), c.most * 1.25) << c.interval;
+    EXPECT_GE(backoff.Next(), c.most * 0.75) << c.interval;
+  }
+}
+
 TEST(Jitter, StaysWithinItsFraction) {
   for (int i = 0; i < 1000; ++i) {
     const double value = Jitter(60, 0.05);
