@@ -12,8 +12,8 @@ namespace auspex::coordd {
 namespace {
 
 constexpr int64_t kHourMicros = 3'600'000'000;
-// Capabilities are read again at each poll, a held one included, so that large ones would be paid for
-// by everybody else. A worker that lists a thousand models stays below this.
+// Capabilities are read again at each poll, a held one included, so that large ones would be paid
+// for by everybody else. A worker that lists a thousand models stays below this.
 constexpr size_t kMaxReportOctets = 128 * 1024;
 
 // The canonical text of `object`, nullopt when it is null; a problem is added when it is too long.

@@ -230,8 +230,8 @@ absl::StatusOr<OfferDecision> Intake::Offer(const UntrustedOffer& untrusted) {
     return absl::OkStatus();
   });
   if (absl::IsResourceExhausted(decided)) {
-    // The coordinator offered work all the same: whatever hold there was is over, and what waits for
-    // its end has to go out for there to be room again.
+    // The coordinator offered work all the same: whatever hold there was is over, and what waits
+    // for its end has to go out for there to be room again.
     RETURN_IF_ERROR(context_.db.Write([](Connection& db) { return ClearPollState(db); }));
     context_.changes.Notify({Topic::kOutbox, Topic::kDemand, Topic::kStatus});
   }

@@ -165,8 +165,7 @@ absl::Status OutboxQueue::PackageArrived(int64_t id) {
   RETURN_IF_ERROR(context_.db.Write([&](Connection& db) -> absl::Status {
     RETURN_IF_ERROR(DeleteOutboxItem(db, id));
     if (db.RowsChanged() > 0) return absl::OkStatus();
-    return absl::NotFoundError(
-        Cat("outbox item ", id, ": the package is not asked for any more"));
+    return absl::NotFoundError(Cat("outbox item ", id, ": the package is not asked for any more"));
   }));
   Release(id);
   context_.changes.Notify({Topic::kPackages});

@@ -24,8 +24,8 @@
 namespace auspex::stated {
 
 inline constexpr uint64_t kMaxPackageOctets = uint64_t{64} * 1024 * 1024;
-// Packages on their way in at a time, which bounds what a netd gone astray can put on the disk. netd
-// itself fetches fewer.
+// Packages on their way in at a time, which bounds what a netd gone astray can put on the disk.
+// netd itself fetches fewer.
 inline constexpr int kMaxIncoming = 8;
 
 class PackageSpool {
@@ -36,8 +36,8 @@ class PackageSpool {
     ~Incoming();
     // RESOURCE_EXHAUSTED above 64 MiB or when the disk is full.
     absl::Status Append(std::string_view octets);
-    // Puts the file in place and settles the outbox item. NOT_FOUND, and nothing is left, when nobody
-    // asks for the package any more.
+    // Puts the file in place and settles the outbox item. NOT_FOUND, and nothing is left, when
+    // nobody asks for the package any more.
     absl::Status Finish();
 
    private:

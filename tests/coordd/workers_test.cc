@@ -204,8 +204,9 @@ TEST(WorkersTest, CapabilitiesAreBounded) {
   const Answer refused = worker.Post("/heartbeat", {{"capabilities", {{"note", long_text}}}});
   EXPECT_EQ(refused.status, 422);
   EXPECT_EQ(refused.json["detail"][0]["loc"], Json({"body", "capabilities"}));
-  EXPECT_EQ(worker.Post("/heartbeat", {{"capabilities", {{"note", long_text.substr(4096)}}}}).status,
-            200);
+  EXPECT_EQ(
+      worker.Post("/heartbeat", {{"capabilities", {{"note", long_text.substr(4096)}}}}).status,
+      200);
   EXPECT_EQ(rig.Plain("POST", "/api/v0/workers/enroll",
                       {{"pubkey_hex", std::string(64, 'e')}, {"capabilities", {{"n", long_text}}}})
                 .status,
