@@ -24,6 +24,16 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using Set = std::set<std::string>;
 
+constexpr const char* kPages[] = {"README.md",
+                                  "docs/ARCHITECTURE.md",
+                                  "docs/CONFIGURATION.md",
+                                  "docs/PROMISES.md",
+                                  "docs/THREATS.md",
+                                  "docs/formats/database.md",
+                                  "docs/formats/journal.md",
+                                  "docs/formats/runnerd.md",
+                                  "docs/formats/sealed-key.md"};
+
 // A file of the tree; a missing one fails the test with its name.
 std::string ReadTreeFile(const std::string& path) {
   const char* root = std::getenv("AUSPEX_SOURCE_DIR");
@@ -144,10 +154,30 @@ TEST(Docs, SocketsAreThoseOfTheDaemons) {
   }
 }
 
+TEST(Docs, VerbsThatAreNamedExist) {
+  Set verbs;
+  for (const Source& source : Sources({".cc"})) {
+    if (!source.path.starts_with("cli/")) continue;
+    verbs.merge(All(source.text, R"re(add_subcommand\(\s*"([a-z]+)")re"));
+  }
+  ASSERT_GT(verbs.size(), 15u);
+  for (const char* page : kPages) {
+    const std::string text = ReadTreeFile(page);
+    EXPECT_THAT(Without(All(text, R"(`auspex ([a-z]+)(?![a-z]|` CR))"), verbs), IsEmpty()) << page;
+    EXPECT_THAT(Without(All(text, R"(\n    auspex ([a-z]+))"), verbs), IsEmpty()) << page;
+  }
+}
+
+TEST(Docs, NothingIsLeftForLater) {
+  for (const char* page : kPages) {
+    EXPECT_THAT(All(ReadTreeFile(page), "(TO[D]O|FIX[M]E|not impl[e]mented|for no[w])"), IsEmpty())
+        << page;
+  }
+}
+
 TEST(Docs, LinksLeadSomewhere) {
-  for (const std::string page : {"README.md", "docs/ARCHITECTURE.md", "docs/CONFIGURATION.md",
-                                 "docs/PROMISES.md", "docs/THREATS.md"}) {
-    const std::string folder = page.substr(0, page.find('/') == std::string::npos ? 0 : 5);
+  for (const std::string page : kPages) {
+    const std::string folder = page.substr(0, page.rfind('/') + 1);
     for (const std::string& link : All(ReadTreeFile(page), R"(\]\(([\w/.-]+)\))")) {
       ReadTreeFile(folder + link);
     }
