@@ -4,9 +4,10 @@
 // sources, the best that there is:
 //
 //   credential    $CREDENTIALS_DIRECTORY/auspex-keyd-seal, which systemd decrypts (bound to the TPM
-//   where there is one) passphrase    the file named by AUSPEX_KEYD_PASSPHRASE_FILE, stretched by
-//   Argon2id local-secret  32 random octets in <state>/seal.key; protects a copy of the sealed file
-//   alone, nothing more
+//                 where there is one)
+//   passphrase    the file named by AUSPEX_KEYD_PASSPHRASE_FILE, stretched by Argon2id
+//   local-secret  32 random octets in <state>/seal.key; protects a copy of the sealed file alone,
+//                 nothing more
 //
 // Pure functions over what they are given, plus reading the sources. Safe from any thread.
 #ifndef AUSPEX_KEYD_SEAL_H_

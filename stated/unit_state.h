@@ -2,16 +2,15 @@
 // The states of a unit and the only transitions there are. Every change of a state in the database
 // goes through NextState. Pure functions, any thread.
 //
-//              offer accepted                 begin                complete result accepted
-//   (none) ----------------------> ACCEPTED --------> RUNNING -----------------> FINISHED
-//   ---------------------> SUBMITTED
-//     |  offer refused               |  ^               |  |                        |    result
-//     terminal v                              |  '---------------'  | '--------------------------->
-//     TERMINAL
-//   REFUSED <------------------------'   runner lost       |
-//     | ^                 refuse                           |
-//     | '--------------------------------------------------'
-//     '---> ACCEPTED again when the coordinator offers the assignment again and the gates let it in
+//          offer accepted          begin          complete          result accepted
+//   (none) ----------------> ACCEPTED ----> RUNNING --------> FINISHED ----------> SUBMITTED
+//     |                       |  ^           |  |                |
+//     | offer refused         |  +-----------+  |                +------------> TERMINAL
+//     |                       |  runner lost    |                  result terminal
+//     v          refuse       |                 |
+//   REFUSED <-----------------+-----------------+
+//     |
+//     +---> ACCEPTED again when the coordinator offers the assignment again and the gates let it in
 #ifndef AUSPEX_STATED_UNIT_STATE_H_
 #define AUSPEX_STATED_UNIT_STATE_H_
 

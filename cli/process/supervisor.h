@@ -4,10 +4,11 @@
 //
 //   start    all at the same time; each says through AUSPEX_READY_FD that it serves
 //   crash    the daemon is started again after 100 ms, doubled at every crash up to 10 s; 60 s of
-//   work reset the pause refusal  a daemon that exits with code 2 refused to start: everything is
-//   stopped, the result is 2, nothing is tried again stop     SIGTERM, SIGINT or SIGHUP: in the
-//   reverse order of `programs`, each with 5 s of patience and then SIGKILL; a second signal
-//            ends the patience
+//            work reset the pause
+//   refusal  a daemon that exits with code 2 refused to start: everything is stopped, the result
+//            is 2, nothing is tried again
+//   stop     SIGTERM, SIGINT or SIGHUP: in the reverse order of `programs`, each with its patience
+//            and then SIGKILL; a second signal ends the patience
 //
 // Whatever a killed daemon leaves behind becomes a child of this process (subreaper), is killed at
 // the end and reaped. One Supervisor a process, used from the main thread, made before any other
@@ -85,6 +86,8 @@ class Supervisor {
   UniqueFd signals_;
   bool checked_ = false;
   std::optional<int> result_;
+  // What the check said against the run; told once everything has stopped.
+  std::string refusal_;
 };
 
 }  // namespace auspex::cli

@@ -4,15 +4,17 @@
 //
 // Start:  auspex-unit-init --echo
 //         auspex-unit-init --self-look
-//         auspex-unit-init --run MAX_OUTPUT NOFILE FSIZE ADDRESS_SPACE NPROC CPU_SECONDS -- PROGRAM
-//         [ARGUMENT...] (numbers are decimal octets, counts or seconds; 0 means no limit)
+//         auspex-unit-init --run MAX_OUTPUT NOFILE FSIZE ADDRESS_SPACE NPROC CPU_SECONDS --
+//                          PROGRAM [ARGUMENT...]
+//         (numbers are decimal octets, counts or seconds; 0 means no limit)
 // Descriptors: 0 the input, to its end; 1 the report, which no tenant ever holds; 2 the tenant's
-// output, both kinds. Report: "auspex-unit 1 started\n" as soon as the program runs, then exactly
-// one of
-//         "end exited STATUS OUTPUT SIZE\n"    the executor ended by itself; OUTPUT is a word of
-//         kOutput... "end signaled SIGNAL none 0\n"       the executor was ended by a signal "end
-//         failed ERRNO none 0\n"          the executor (or its input) could not be started followed
-//         by SIZE octets (only with OUTPUT "ok").
+// output, both kinds.
+// Report: "auspex-unit 1 started\n" as soon as the program runs, then exactly one of
+//         "end exited STATUS OUTPUT SIZE\n"  the executor ended by itself; OUTPUT is a word of
+//                                            kOutput...
+//         "end signaled SIGNAL none 0\n"     the executor was ended by a signal
+//         "end failed ERRNO none 0\n"        the executor (or its input) could not be started
+//         followed by SIZE octets (only with OUTPUT "ok").
 #ifndef AUSPEX_RUNNERD_INIT_PROTOCOL_H_
 #define AUSPEX_RUNNERD_INIT_PROTOCOL_H_
 
