@@ -3,6 +3,7 @@
 
 #include "common/base/cat.h"
 #include "common/base/status_macros.h"
+#include "common/wire/base_url.h"
 
 namespace auspex::cli {
 namespace {
@@ -117,7 +118,12 @@ BootstrapOutcome Bootstrap(Worker& worker) {
   return outcome;
 }
 
-absl::Status CheckEnrolment(Clients& clients) {
+bool NamesAnotherCoordinator(const std::string& configured_url, const std::string& enrolled_url) {
+  const absl::StatusOr<BaseUrl> configured = BaseUrl::Parse(configured_url);
+  return !configured.ok() || configured->str() != enrolled_url;
+}
+
+absl::Status CheckEnrolment(Clients& clients, const std::string& configured_url) {
   ASSIGN_OR_RETURN(const stated_v1::Status status, clients.WorkerStatus());
   ASSIGN_OR_RETURN(const keyd_v1::KeyStatus key_status, clients.KeyStatus());
   const stated_v1::Identity& identity = status.identity();
@@ -138,6 +144,14 @@ absl::Status CheckEnrolment(Clients& clients) {
     return absl::FailedPreconditionError(
         Cat("keyd is not pinned to worker ", identity.worker_id(), " at ", identity.base_url(),
             "\nnext: auspex bootstrap finishes the interrupted enrolment"));
+  }
+  // keyd signs for the enrolled coordinator alone, so nothing would ever reach the other one.
+  if (NamesAnotherCoordinator(configured_url, identity.base_url())) {
+    return absl::FailedPreconditionError(
+        Cat("this worker is enrolled with ", identity.base_url(), ", but the configuration names ",
+            configured_url,
+            "\nnext: name the former in AUSPEXAI_COORDINATOR_URL or [coordinator] url; to move to "
+            "the latter: auspex withdraw, then auspex bootstrap"));
   }
   return absl::OkStatus();
 }

@@ -22,10 +22,14 @@ struct BootstrapOutcome {
 // Starts what it needs of the worker's daemons.
 BootstrapOutcome Bootstrap(Worker& worker);
 
-// What a running worker must have: enrolled, the key there and the enrolled one, the same worker
-// pinned in keyd. FAILED_PRECONDITION says what is wrong and what to do; other codes are those of
-// the calls.
-absl::Status CheckEnrolment(Clients& clients);
+// What a running worker must have: enrolled, with the coordinator that `configured_url` names, the
+// key there and the enrolled one, the same worker pinned in keyd. FAILED_PRECONDITION says what is
+// wrong and what to do; other codes are those of the calls.
+absl::Status CheckEnrolment(Clients& clients, const std::string& configured_url);
+
+// Whether `configured_url` names another coordinator than `enrolled_url`, the normalised form that
+// was recorded at enrolment. Spelling does not count; a URL that does not parse is another one.
+bool NamesAnotherCoordinator(const std::string& configured_url, const std::string& enrolled_url);
 
 }  // namespace auspex::cli
 

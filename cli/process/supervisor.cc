@@ -147,7 +147,7 @@ void Supervisor::CheckWhenReady() {
     return;  // a daemon died meanwhile: again when it serves again
   checked_ = true;
   if (!status.ok()) {
-    options_.report(std::string(status.message()));
+    refusal_ = std::string(status.message());
     result_ = kRefused;
   }
 }
@@ -221,6 +221,8 @@ int Supervisor::Run() {
     CheckWhenReady();
   }
   StopAll();
+  // Last, where the owner looks: the daemons' own lines come before it.
+  if (!refusal_.empty()) options_.report(refusal_);
   return *result_;
 }
 

@@ -43,9 +43,11 @@ int RunShow(Session& session, const AuditOptions& options) {
           records.push_back(ToJson(record));
           return;
         }
-        std::string line = Cat(record.sequence(), "  ", ShowTime(record.time_unix_micros()), "  ",
-                               Clean(record.role()), "  ", Clean(record.intent()), "  ",
-                               Clean(record.subject()), "  ", Clean(record.outcome()));
+        std::string line =
+            Cat(record.sequence(), "  ", ShowTime(record.time_unix_micros()), "  ",
+                Clean(record.role()), "  ", Clean(record.intent()), "  ",
+                record.subject().empty() ? std::string("-") : Clean(record.subject()), "  ",
+                Clean(record.outcome()));
         if (!record.digest().empty()) line += Cat("  ", HexEncode(record.digest()).substr(0, 16));
         output.Line(line);
       });

@@ -77,7 +77,7 @@ int RunDaemon(Session& session, const DaemonOptions& options) {
   supervise.check_after = {"keyd", "stated"};
   supervise.check = [&session] {
     Clients clients(session.layout, kCheckSeconds);
-    return CheckEnrolment(clients);
+    return CheckEnrolment(clients, session.config.coordinator_url);
   };
   supervise.report = [&output](const std::string& event) {
     // Some lines are composed of several; each is cleaned on its own.

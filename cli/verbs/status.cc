@@ -2,6 +2,7 @@
 // status: what the worker does, and why.
 #include <cstdio>
 
+#include "cli/bootstrap.h"
 #include "cli/verbs/arguments.h"
 #include "cli/worker.h"
 #include "common/base/cat.h"
@@ -104,6 +105,10 @@ void Show(const Session& session, const stated_v1::Status& status, bool running)
   fields.insert(
       fields.end(),
       {{"worker-id", Clean(identity.worker_id())},
+       {"enrolled-with",
+        NamesAnotherCoordinator(session.config.coordinator_url, identity.base_url())
+            ? Cat(Clean(identity.base_url()), " (the configuration names another)")
+            : std::string()},
        {"state", state},
        {"daemons", running ? std::string("running")
                            : Cat("not running (start them with: ", output.program(), " daemon)")},

@@ -34,7 +34,9 @@ bool Confirmed(const Session& session, const std::string& worker_id) {
                           "Type the word ", kWord, " to go on:"));
   std::string answer;
   if (!std::getline(std::cin, answer)) return false;
-  std::erase_if(answer, [](unsigned char c) { return std::isspace(c) != 0; });
+  const size_t first = answer.find_first_not_of(" \t\r");
+  if (first == std::string::npos) return false;
+  answer = answer.substr(first, answer.find_last_not_of(" \t\r") - first + 1);
   std::transform(answer.begin(), answer.end(), answer.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return answer == kWord;

@@ -68,7 +68,9 @@ int RunRefuse(Session& session, const UnitOptions& options) {
     session.output.Line(Cat("unit ", options.unit, ": refused; the coordinator is told",
                             worker.daemons().started_any() ? " when the worker runs" : ""));
   } else {
-    session.output.Line(Cat("unit ", options.unit, ": not in hand; the refusal was written down"));
+    session.output.Line(
+        Cat("unit ", options.unit,
+            ": not in hand, so there is nothing to refuse; written down in the log"));
   }
   return kExitOk;
 }

@@ -18,6 +18,7 @@ namespace auspex::cli {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 std::string Contents(const std::string& path) {
   std::stringstream out;
@@ -155,6 +156,27 @@ TEST_F(DaemonTest, AnotherKeyIsRefusedAndBothAreShown) {
   EXPECT_EQ(outcome.code, 2);
   EXPECT_THAT(outcome.err, HasSubstr("key in keyd:"));
   EXPECT_THAT(outcome.err, HasSubstr("key enrolled:"));
+}
+
+// Started in a terminal that lacks the variable it was enrolled under, a worker would only sit
+// there.
+TEST_F(DaemonTest, AnotherCoordinatorThanTheEnrolledOneIsRefused) {
+  const auto with = [this](const std::string& url, const std::string& verb) {
+    return RunProgram("/usr/bin/env", {"AUSPEXAI_COORDINATOR_URL=" + url, BuiltProgram("auspex"),
+                                       "--home", home(), verb});
+  };
+  const Outcome daemon = with("http://127.0.0.1:9", "daemon");
+  EXPECT_EQ(daemon.code, 2);
+  // It is the last thing said, after what the stopped daemons logged.
+  const size_t said = daemon.err.find("but the configuration names http://127.0.0.1:9");
+  ASSERT_NE(said, std::string::npos) << daemon.err;
+  EXPECT_EQ(daemon.err.find(" proc=", said), std::string::npos) << daemon.err;
+  EXPECT_THAT(with("http://127.0.0.1:9", "status").out,
+              HasSubstr("(the configuration names another)"));
+  // Spelling does not count.
+  std::ostringstream same;
+  same << "http://127.0.0.1:" << port_ << "/";
+  EXPECT_THAT(with(same.str(), "status").out, Not(HasSubstr("names another")));
 }
 
 TEST_F(DaemonTest, LostKeyCanBeWithdrawn) {
