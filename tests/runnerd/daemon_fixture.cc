@@ -112,8 +112,10 @@ grpc::Status FakeStated::BeginUnit(grpc::ServerContext*, const rpc::BeginUnitReq
                                    rpc::BeginUnitResponse*) {
   std::lock_guard lock(mutex_);
   Known& known = units_[request->assignment_id()];
-  if (known.state != State::kAccepted)
+  // Running already: the answer to an earlier call was lost, perhaps with the runnerd that made it.
+  if (known.state != State::kAccepted && known.state != State::kRunning) {
     return grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "not accepted");
+  }
   known.state = State::kRunning;
   ++known.begun;
   most_running_ = std::max(most_running_, Running());
