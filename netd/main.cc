@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/base/cat.h"
+#include "common/base/startup_pages.h"
 #include "common/harden/harden.h"
 #include "common/http/http_client.h"
 #include "common/ipc/daemon.h"
@@ -109,6 +110,7 @@ int main(int argc, char** argv) {
   if (!server.ok()) return Refuse(server.status());
   netd.Start([&] { daemon->RequestStop(); });
   daemon->NotifyReady();
+  auspex::ReleaseStartupPages();
   daemon->WaitForStop();
 
   netd.RequestStop();

@@ -12,6 +12,7 @@
 
 #include "common/base/cat.h"
 #include "common/base/encoding.h"
+#include "common/base/startup_pages.h"
 #include "common/base/status_macros.h"
 #include "common/harden/harden.h"
 #include "common/ids/ids.h"
@@ -91,6 +92,7 @@ absl::Status Run(Daemon& daemon) {
                    Serve(daemon, "owner", "cli", {&query, &policy}));
   daemon.NotifyReady();
   LogInfo("serving");
+  ReleaseStartupPages();
   daemon.WaitForStop();
   // Streams end by themselves once the hub has stopped. What the servers still wait for is clients
   // that have not yet read that the connection ends, so they wait side by side and not long: a call
