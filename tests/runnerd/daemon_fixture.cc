@@ -52,8 +52,8 @@ void FakeStated::End(const std::string& id) {
 
 FakeStated::Known FakeStated::WaitFor(const std::string& id, State state) {
   std::unique_lock lock(mutex_);
-  const bool reached =
-      changed_.wait_for(lock, seconds(20), [&] { return units_["asg-" + id].state == state; });
+  const bool reached = changed_.wait_for(lock, seconds(testing::Test::HasFailure() ? 1 : 20),
+                                         [&] { return units_["asg-" + id].state == state; });
   EXPECT_TRUE(reached) << id << " is in state " << static_cast<int>(units_["asg-" + id].state)
                        << ": " << units_["asg-" + id].refusal.ShortDebugString();
   return units_["asg-" + id];
