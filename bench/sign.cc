@@ -81,12 +81,14 @@ struct Keyd {
     create.set_wait_for_ready(true);
     SetDeadline(create, 10);
     v1::KeyIdentity identity;
-    if (const auto status = owner->CreateKey(&create, {}, &identity); !status.ok()) Fail(status.error_message());
+    if (const auto status = owner->CreateKey(&create, {}, &identity); !status.ok())
+      Fail(status.error_message());
     v1::SetEnrolmentRequest enrolment;
     enrolment.set_base_url("http://127.0.0.1:1");
     enrolment.set_worker_id("wkr-bench0000000");
     v1::SetEnrolmentResponse done;
-    if (const auto status = owner->SetEnrolment(&pin, enrolment, &done); !status.ok()) Fail(status.error_message());
+    if (const auto status = owner->SetEnrolment(&pin, enrolment, &done); !status.ok())
+      Fail(status.error_message());
   }
   ~Keyd() {
     ::kill(pid, SIGTERM);
@@ -159,10 +161,17 @@ int Main(int argc, char** argv) {
     crypto_sign_keypair(pk, sk);
     const std::string message(240, 'm');
     for (int round = 0; round < kRounds; ++round) {
-      keyd_p50.push_back(MedianCall([&] { if (!SignOnce(*keyd.request)) Fail("keyd refused"); }));
-      if (agent != nullptr) agent_p50.push_back(MedianCall([&] { if (!agent->Sign(message)) Fail("the agent refused"); }));
+      keyd_p50.push_back(MedianCall([&] {
+        if (!SignOnce(*keyd.request)) Fail("keyd refused");
+      }));
+      if (agent != nullptr)
+        agent_p50.push_back(MedianCall([&] {
+          if (!agent->Sign(message)) Fail("the agent refused");
+        }));
       bare_p50.push_back(MedianCall([&] {
-        crypto_sign_detached(signature, nullptr, reinterpret_cast<const unsigned char*>(message.data()), message.size(), sk);
+        crypto_sign_detached(signature, nullptr,
+                             reinterpret_cast<const unsigned char*>(message.data()), message.size(),
+                             sk);
       }));
     }
   }
@@ -177,10 +186,13 @@ int Main(int argc, char** argv) {
     rate = Median(std::move(rates));
     (void)RemoveTree(home);
   }
-  std::printf("{\"sign_p50_us\": %.1f, \"bare_ed25519_p50_us\": %.1f, \"signatures_per_second_64_in_flight\": %.0f", Median(keyd_p50),
-              Median(bare_p50), rate);
+  std::printf(
+      "{\"sign_p50_us\": %.1f, \"bare_ed25519_p50_us\": %.1f, "
+      "\"signatures_per_second_64_in_flight\": %.0f",
+      Median(keyd_p50), Median(bare_p50), rate);
   if (!agent_p50.empty()) {
-    std::printf(", \"ssh_agent_p50_us\": %.1f, \"sign_p50_over_ssh_agent\": %.2f", Median(agent_p50), Median(keyd_p50) / Median(agent_p50));
+    std::printf(", \"ssh_agent_p50_us\": %.1f, \"sign_p50_over_ssh_agent\": %.2f",
+                Median(agent_p50), Median(keyd_p50) / Median(agent_p50));
   }
   std::printf("}\n");
   return 0;

@@ -16,8 +16,8 @@ namespace auspex::stated {
 namespace {
 
 constexpr std::array<std::string_view, 7> kAbortActions{
-    "abort_not_running", "abort_no_workspace", "abort_no_pid",    "abort_already_exited",
-    "aborted_sigterm",    "aborted_sigkill", "aborted_sigterm_race"};
+    "abort_not_running", "abort_no_workspace", "abort_no_pid",        "abort_already_exited",
+    "aborted_sigterm",   "aborted_sigkill",    "aborted_sigterm_race"};
 
 // Audit rows about a tenant or an experiment alone.
 UnitRow About(std::string_view tenant, std::string_view experiment) {

@@ -15,8 +15,8 @@ namespace cat_internal {
 inline void Append(std::string& out, std::string_view piece) { out.append(piece); }
 inline void Append(std::string& out, char piece) { out.push_back(piece); }
 template <typename T>
-  requires(std::integral<T> && !std::same_as<T, char> && !std::same_as<T, bool>)
-void Append(std::string& out, T number) {
+requires(std::integral<T> && !std::same_as<T, char> &&
+         !std::same_as<T, bool>) void Append(std::string& out, T number) {
   char buffer[24];
   auto [end, error] = std::to_chars(buffer, buffer + sizeof buffer, number);
   out.append(buffer, end);

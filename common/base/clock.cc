@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "common/base/clock.h"
 
-#include <ctime>
-
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 
 namespace auspex {
 namespace {
@@ -102,9 +101,9 @@ std::string FormatWireTime(int64_t unix_micros) {
   tm parts{};
   gmtime_r(&time, &parts);
   char buffer[64];
-  int length = std::snprintf(buffer, sizeof buffer, "%04d-%02d-%02dT%02d:%02d:%02d",
-                             parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
-                             parts.tm_min, parts.tm_sec);
+  int length =
+      std::snprintf(buffer, sizeof buffer, "%04d-%02d-%02dT%02d:%02d:%02d", parts.tm_year + 1900,
+                    parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
   std::string out(buffer, static_cast<size_t>(length));
   if (micros != 0) {
     length = std::snprintf(buffer, sizeof buffer, ".%06d", static_cast<int>(micros));
@@ -116,9 +115,9 @@ std::string FormatWireTime(int64_t unix_micros) {
 std::optional<ParsedTime> ParseIsoTime(std::string_view untrusted_text) {
   const auto fields = ReadFields(untrusted_text);
   if (!fields) return std::nullopt;
-  const auto days = std::chrono::sys_days(std::chrono::year(fields->year) /
-                                          static_cast<unsigned>(fields->month) /
-                                          static_cast<unsigned>(fields->day));
+  const auto days =
+      std::chrono::sys_days(std::chrono::year(fields->year) / static_cast<unsigned>(fields->month) /
+                            static_cast<unsigned>(fields->day));
   int64_t seconds = int64_t{days.time_since_epoch().count()} * 86400 + fields->hour * 3600 +
                     fields->minute * 60 + fields->second - fields->offset_minutes * 60;
   return ParsedTime{seconds * 1'000'000 + fields->micros, fields->offset_minutes};
@@ -128,9 +127,9 @@ std::optional<std::string> NormalizeCompletedAt(std::string_view untrusted_text)
   const auto fields = ReadFields(untrusted_text);
   if (!fields) return std::nullopt;
   char buffer[64];
-  int length = std::snprintf(buffer, sizeof buffer, "%04d-%02d-%02dT%02d:%02d:%02d", fields->year,
-                             fields->month, fields->day, fields->hour, fields->minute,
-                             fields->second);
+  int length =
+      std::snprintf(buffer, sizeof buffer, "%04d-%02d-%02dT%02d:%02d:%02d", fields->year,
+                    fields->month, fields->day, fields->hour, fields->minute, fields->second);
   std::string out(buffer, static_cast<size_t>(length));
   if (fields->micros != 0) {
     length = std::snprintf(buffer, sizeof buffer, ".%06d", fields->micros);

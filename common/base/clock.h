@@ -30,8 +30,8 @@ std::string FormatWireTime(int64_t unix_micros);
 
 // A parsed ISO 8601 timestamp.
 struct ParsedTime {
-  int64_t unix_micros = 0;       // UTC
-  int offset_minutes = 0;        // east of UTC, as written; 0 for Z
+  int64_t unix_micros = 0;  // UTC
+  int offset_minutes = 0;   // east of UTC, as written; 0 for Z
 };
 // Reads "YYYY-MM-DDTHH:MM:SS[.f+](Z|(+|-)HH:MM)" ('t', 'z' and a blank for 'T' are taken too); a fraction is cut to
 // microseconds. nullopt for anything else, an impossible date included.

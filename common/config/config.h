@@ -19,50 +19,52 @@ enum class ExecutionPolicy { kSynthetic, kProvisioned, kOff };
 // "synthetic", "provisioned", "off".
 std::string_view ExecutionPolicyWord(ExecutionPolicy policy);
 
+// Every key with its range, variable and reader is in docs/CONFIGURATION.md; here only what code must know.
 struct Config {
   // [coordinator]
-  std::string coordinator_url = "https://coord.auspexai.network";  // url; AUSPEXAI_COORDINATOR_URL. Checked by BaseUrl where used
-  double heartbeat_interval_seconds = 60;        // 0..86400; fractions allowed
-  double assignment_poll_interval_seconds = 30;  // 0..86400; 0: poll again at once
-  int long_poll_seconds = 30;                    // ours: Prefer: wait=N; 0 switches it off; 0..300
-  std::string ca_file;                           // ours: extra CA bundle (PEM); empty: the system's
-  std::string receipt_signer_pubkey;             // ours: 64 hex digits; pins the key that signs receipts. Empty: the public network's roster for its
-                                                 // own coordinator, first-seen for any other
+  std::string coordinator_url = "https://coord.auspexai.network";  // parsed by BaseUrl where used
+  double heartbeat_interval_seconds = 60;
+  double assignment_poll_interval_seconds = 30;  // 0: poll again at once
+  int long_poll_seconds = 30;                    // 0: never ask the coordinator to wait
+  std::string ca_file;                           // trusted beside the system's; empty: none
+  // 64 hex digits, or empty: the roster for the public coordinator, first-seen for any other.
+  std::string receipt_signer_pubkey;
   // [identity]
-  std::string keystore_backend;                  // "", "secret_service", "encrypted_file"; AUSPEXAI_WORKER_KEYSTORE_BACKEND
-  std::string github_client_id = "Ov23lierutLLeF9skyHu";  // ours
-  std::string github_base_url = "https://github.com";     // ours: for a test provider; https, or http to loopback
+  std::string keystore_backend;  // "", "secret_service", "encrypted_file"
+  std::string github_client_id = "Ov23lierutLLeF9skyHu";
+  std::string github_base_url = "https://github.com";  // http to loopback is for a test provider
   // [resources]
   std::optional<double> max_ram_gb, max_vram_gb;
   std::optional<int64_t> max_cpu_cores, network_quota_mb_per_hour;
-  int slots = 1;                                 // ours: units at a time, 1..64; AUSPEX_SLOTS
+  int slots = 1;  // units at a time, 1..64
   // [capabilities.gpus]
   std::optional<int64_t> gpus_nvidia;
   std::optional<std::string> gpus_nvidia_model, gpus_amd_model;
   std::optional<double> gpus_vram_total_gb;
   std::optional<bool> gpus_amd;
   // [sandbox]
-  bool use_bubblewrap = true;                    // false: only the built-in executor runs, signed as permissive
+  bool use_bubblewrap = true;  // false: only the built-in executor runs, signed as permissive
   std::optional<double> runner_timeout_seconds;  // wall clock of a unit; unset: 600
-  std::string sandbox_policy = "strict";         // "strict" or "permissive"; tenant code is strict in either case
+  std::string sandbox_policy = "strict";         // tenant code is strict in either case
   bool resource_limits = true;
   int64_t memory_max_mb = 4096;
   int64_t pids_max = 512;
   std::optional<int64_t> cpu_seconds;
-  int64_t output_max_kb = 1024;                  // ours: largest output file, 1..1536
-  // [executor]
-  ExecutionPolicy execution_policy = ExecutionPolicy::kSynthetic;  // execute_tenant_code (alias mode; both present and different: error); AUSPEXAI_WORKER_EXECUTE_TENANT_CODE
-  std::string provisioning_dir;                  // default <data>/tenants; AUSPEXAI_WORKER_PROVISIONING_DIR
-  bool auto_acquire = false;                     // AUSPEXAI_WORKER_AUTO_ACQUIRE
+  int64_t output_max_kb = 1024;  // largest output file
+  // [executor]; `mode` is an alias of execute_tenant_code, and the two must not contradict
+  ExecutionPolicy execution_policy = ExecutionPolicy::kSynthetic;
+  std::string provisioning_dir;  // <data>/tenants unless set
+  bool auto_acquire = false;
   // [provisioning]
-  bool auto_fetch = true;                        // AUSPEXAI_WORKER_AUTO_FETCH
+  bool auto_fetch = true;
   // [models]
-  std::string models_store_dir;                  // default <data>/models
-  // [health]
-  double warn_c = 70, crit_c = 82, resume_c = 68;  // resume < warn <= crit is required
+  std::string models_store_dir;  // <data>/models unless set
+  // [health]; resume < warn <= crit
+  double warn_c = 70, crit_c = 82, resume_c = 68;
   // [worker]
-  std::optional<std::string> flavor;             // AUSPEXAI_WORKER_FLAVOR
-  // Read and checked for compatibility, without effect here: [inference], [dashboard], [upgrade_prompt], [tenants], [telemetry].
+  std::optional<std::string> flavor;
+  // Read for compatibility and without effect: [inference], [dashboard], [upgrade_prompt],
+  // [tenants], [telemetry].
 };
 
 // Loads the files of `layout` and the environment.
@@ -70,7 +72,8 @@ absl::StatusOr<Config> LoadConfig(const Layout& layout, const Environment& env);
 
 // Sets one key ("executor.execute_tenant_code") in the owner's file, keeping comments and order; atomic replace; the result is
 // parsed again before it is put in place, so a file that loads never becomes one that does not. `toml_value` is TOML source ("\"off\"").
-absl::Status SetConfigValue(const Layout& layout, const std::string& dotted_key, const std::string& toml_value);
+absl::Status SetConfigValue(const Layout& layout, const std::string& dotted_key,
+                            const std::string& toml_value);
 
 }  // namespace auspex
 

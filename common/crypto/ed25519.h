@@ -9,7 +9,8 @@
 namespace auspex {
 
 // True when `signature` (64 octets) is a valid signature of `message` under `public_key` (32 octets). Wrong lengths are false.
-bool Ed25519Verify(std::string_view public_key, std::string_view message, std::string_view signature);
+bool Ed25519Verify(std::string_view public_key, std::string_view message,
+                   std::string_view signature);
 
 }  // namespace auspex
 

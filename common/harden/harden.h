@@ -21,9 +21,10 @@ absl::Status NoNewPrivileges();
 
 // File access by Landlock, limited to what is listed; missing paths are skipped. UNIMPLEMENTED when the kernel has no Landlock.
 struct FileRules {
-  std::vector<std::string> read_only;    // files or folders: read, list, (execute only where `execute` names it)
-  std::vector<std::string> read_write;   // files or folders: everything but execute
-  std::vector<std::string> execute;      // files or folders: read and execute
+  std::vector<std::string>
+      read_only;  // files or folders: read, list, (execute only where `execute` names it)
+  std::vector<std::string> read_write;  // files or folders: everything but execute
+  std::vector<std::string> execute;     // files or folders: read and execute
 };
 absl::Status RestrictFiles(const FileRules& rules);
 

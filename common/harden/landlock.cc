@@ -21,11 +21,11 @@ constexpr uint64_t kRefer = uint64_t{1} << 13;     // ABI 2
 constexpr uint64_t kTruncate = uint64_t{1} << 14;  // ABI 3
 
 constexpr uint64_t kRead = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
-constexpr uint64_t kWrite =
-    LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
-    LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
-    LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK |
-    LANDLOCK_ACCESS_FS_MAKE_SYM;
+constexpr uint64_t kWrite = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
+                            LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_CHAR |
+                            LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
+                            LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |
+                            LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM;
 // What a rule on a plain file may name.
 constexpr uint64_t kFileRights = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
                                  LANDLOCK_ACCESS_FS_EXECUTE | kTruncate;
@@ -48,17 +48,19 @@ absl::Status AddRule(int ruleset, const std::string& path, uint64_t rights) {
 }  // namespace
 
 absl::Status RestrictFiles(const FileRules& rules) {
-  const long abi = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+  const long abi =
+      ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
   if (abi < 1) return absl::UnimplementedError("landlock: this kernel does not have it");
   uint64_t write = kWrite;
   if (abi >= 2) write |= kRefer;
   if (abi >= 3) write |= kTruncate;
   landlock_ruleset_attr attributes{};
   attributes.handled_access_fs = kRead | write | LANDLOCK_ACCESS_FS_EXECUTE;
-  UniqueFd ruleset(static_cast<int>(
-      ::syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0)));
+  UniqueFd ruleset(
+      static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0)));
   if (!ruleset) return ErrnoStatus(errno, "make", "landlock rules");
-  for (const std::string& path : rules.read_only) RETURN_IF_ERROR(AddRule(ruleset.get(), path, kRead));
+  for (const std::string& path : rules.read_only)
+    RETURN_IF_ERROR(AddRule(ruleset.get(), path, kRead));
   for (const std::string& path : rules.read_write) {
     RETURN_IF_ERROR(AddRule(ruleset.get(), path, kRead | write));
   }

@@ -23,7 +23,8 @@ absl::StatusOr<Filter> MakeFilter(std::string_view layer) {
     return ErrnoStatus(-error, "set up", layer);
   }
   // A foreign ABI would be a way around the rules.
-  if (const int error = seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+  if (const int error =
+          seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
       error != 0) {
     return ErrnoStatus(-error, "set up", layer);
   }
@@ -52,8 +53,10 @@ absl::Status RefuseSockets(std::initializer_list<scmp_arg_cmp> refused) {
     }
   }
   // io_uring can make sockets without socket(2).
-  for (const int call : {SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register)}) {
-    if (const int error = seccomp_rule_add_array(filter.get(), SCMP_ACT_ERRNO(EPERM), call, 0, nullptr);
+  for (const int call :
+       {SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register)}) {
+    if (const int error =
+            seccomp_rule_add_array(filter.get(), SCMP_ACT_ERRNO(EPERM), call, 0, nullptr);
         error != 0) {
       return ErrnoStatus(-error, "build", "socket filter");
     }
@@ -67,18 +70,20 @@ absl::Status OnlyUnixSockets() { return RefuseSockets({SCMP_A0(SCMP_CMP_NE, AF_U
 
 absl::Status OnlyUnixAndNetlinkSockets() {
   static_assert(AF_UNIX == 1 && AF_NETLINK == 16);
-  return RefuseSockets({SCMP_A0(SCMP_CMP_LT, AF_UNIX), SCMP_A0(SCMP_CMP_EQ, 2), SCMP_A0(SCMP_CMP_EQ, 3),
-                        SCMP_A0(SCMP_CMP_EQ, 4), SCMP_A0(SCMP_CMP_EQ, 5), SCMP_A0(SCMP_CMP_EQ, 6),
-                        SCMP_A0(SCMP_CMP_EQ, 7), SCMP_A0(SCMP_CMP_EQ, 8), SCMP_A0(SCMP_CMP_EQ, 9),
-                        SCMP_A0(SCMP_CMP_EQ, 10), SCMP_A0(SCMP_CMP_EQ, 11), SCMP_A0(SCMP_CMP_EQ, 12),
-                        SCMP_A0(SCMP_CMP_EQ, 13), SCMP_A0(SCMP_CMP_EQ, 14), SCMP_A0(SCMP_CMP_EQ, 15),
+  return RefuseSockets({SCMP_A0(SCMP_CMP_LT, AF_UNIX), SCMP_A0(SCMP_CMP_EQ, 2),
+                        SCMP_A0(SCMP_CMP_EQ, 3), SCMP_A0(SCMP_CMP_EQ, 4), SCMP_A0(SCMP_CMP_EQ, 5),
+                        SCMP_A0(SCMP_CMP_EQ, 6), SCMP_A0(SCMP_CMP_EQ, 7), SCMP_A0(SCMP_CMP_EQ, 8),
+                        SCMP_A0(SCMP_CMP_EQ, 9), SCMP_A0(SCMP_CMP_EQ, 10), SCMP_A0(SCMP_CMP_EQ, 11),
+                        SCMP_A0(SCMP_CMP_EQ, 12), SCMP_A0(SCMP_CMP_EQ, 13),
+                        SCMP_A0(SCMP_CMP_EQ, 14), SCMP_A0(SCMP_CMP_EQ, 15),
                         SCMP_A0(SCMP_CMP_GT, AF_NETLINK)});
 }
 
 absl::Status DenyExec() {
   ASSIGN_OR_RETURN(Filter filter, MakeFilter("exec filter"));
   for (const int call : {SCMP_SYS(execve), SCMP_SYS(execveat)}) {
-    if (const int error = seccomp_rule_add_array(filter.get(), SCMP_ACT_ERRNO(EPERM), call, 0, nullptr);
+    if (const int error =
+            seccomp_rule_add_array(filter.get(), SCMP_ACT_ERRNO(EPERM), call, 0, nullptr);
         error != 0) {
       return ErrnoStatus(-error, "build", "exec filter");
     }

@@ -48,8 +48,10 @@ constexpr int kInstanceLookMs = 20;
 absl::StatusOr<UniqueFd> AwaitInstanceLock(const std::string& path) {
   for (int waited = 0;; waited += kInstanceLookMs) {
     absl::StatusOr<UniqueFd> lock = LockInstance(path);
-    if (lock.ok() || !absl::IsFailedPrecondition(lock.status()) || waited >= kInstancePatienceMs) return lock;
-    if (waited == 0) LogInfo("waiting_for_predecessor", {{"cause", std::string(lock.status().message())}});
+    if (lock.ok() || !absl::IsFailedPrecondition(lock.status()) || waited >= kInstancePatienceMs)
+      return lock;
+    if (waited == 0)
+      LogInfo("waiting_for_predecessor", {{"cause", std::string(lock.status().message())}});
     ::poll(nullptr, 0, kInstanceLookMs);
   }
 }
@@ -97,7 +99,8 @@ std::map<std::string, PeerRule, std::less<>> SystemPeers() {
   std::map<std::string, PeerRule, std::less<>> peers;
   PeerRule& owner = peers["cli"];
   owner.uids.push_back(0);
-  if (const group* owners = ::getgrnam("auspex"); owners != nullptr) owner.gids.push_back(owners->gr_gid);
+  if (const group* owners = ::getgrnam("auspex"); owners != nullptr)
+    owner.gids.push_back(owners->gr_gid);
   for (const char* name : {"netd", "runnerd"}) {
     // A peer daemon that has no user on this system cannot be let in: the rule then allows nobody.
     PeerRule& rule = peers[name];
@@ -154,8 +157,8 @@ absl::StatusOr<Daemon> Daemon::Init(std::string_view name, int argc, char** argv
   InitLog(name, verbose ? LogLevel::kDebug : LogLevel::kInfo);
   ASSIGN_OR_RETURN(Layout layout, Layout::Resolve(choice, ProcessEnvironment()));
   ASSIGN_OR_RETURN(Config config, LoadConfig(layout, ProcessEnvironment()));
-  auto state = std::make_unique<State>(
-      State{std::string(name), layout, config, layout.StateDir(name), std::move(flags), {}, {}, {}, {}});
+  auto state = std::make_unique<State>(State{
+      std::string(name), layout, config, layout.StateDir(name), std::move(flags), {}, {}, {}, {}});
   if (layout.mode() == Layout::Mode::kSystem) state->system_peers = SystemPeers();
   // netd keeps no state: its folder would only be something to explain.
   if (name != "netd") RETURN_IF_ERROR(MakePrivateDirectory(state->state_dir));

@@ -29,10 +29,15 @@ namespace auspex {
 class Daemon {
  public:
   // One flag of a daemon's own: "--max-ticks" with a value, or a switch.
-  struct Flag { std::string name; bool takes_value = true; std::string help; };
+  struct Flag {
+    std::string name;
+    bool takes_value = true;
+    std::string help;
+  };
   // Parses flags (prints --help / --version and exits 0; usage error exits 2), inits the log, resolves layout, loads the configuration, makes
   // the daemon's state and run folders, takes the instance lock (waits 10 s for a predecessor to end), ignores SIGPIPE, blocks SIGTERM and SIGINT for all later threads.
-  static absl::StatusOr<Daemon> Init(std::string_view name, int argc, char** argv, std::vector<Flag> extra = {});
+  static absl::StatusOr<Daemon> Init(std::string_view name, int argc, char** argv,
+                                     std::vector<Flag> extra = {});
   Daemon(Daemon&&) noexcept;
   Daemon& operator=(Daemon&&) noexcept;
   ~Daemon();

@@ -78,7 +78,8 @@ absl::StatusOr<Listener> ListenAt(const std::string& path, long group) {
   const int bind_error = errno;
   ::umask(old_mask);
   if (bind_result != 0) return ErrnoStatus(bind_error, "bind", path);
-  if (group >= 0 && ::lchown(path.c_str(), static_cast<uid_t>(-1), static_cast<gid_t>(group)) != 0) {
+  if (group >= 0 &&
+      ::lchown(path.c_str(), static_cast<uid_t>(-1), static_cast<gid_t>(group)) != 0) {
     return ErrnoStatus(errno, "give to its group", path);
   }
   if (::listen(fd.get(), 64) != 0) return ErrnoStatus(errno, "listen on", path);

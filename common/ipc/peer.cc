@@ -51,7 +51,8 @@ absl::Status PeerRule::Check(const Peer& peer) const {
   if (std::find(uids.begin(), uids.end(), peer.uid) != uids.end()) return absl::OkStatus();
   for (const gid_t gid : gids) {
     if (peer.gid == gid) return absl::OkStatus();
-    if (std::find(peer.groups.begin(), peer.groups.end(), gid) != peer.groups.end()) return absl::OkStatus();
+    if (std::find(peer.groups.begin(), peer.groups.end(), gid) != peer.groups.end())
+      return absl::OkStatus();
   }
   return absl::PermissionDeniedError(
       Cat("process ", peer.pid, " of user ", peer.uid, " may not use this socket"));

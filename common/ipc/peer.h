@@ -26,8 +26,8 @@ absl::StatusOr<Peer> PeerOf(int connected_fd);
 
 // Which peers may open a role's socket, checked at accept before a single octet is read.
 struct PeerRule {
-  std::vector<uid_t> uids;   // these users
-  std::vector<gid_t> gids;   // or members (primary or supplementary) of these groups
+  std::vector<uid_t> uids;  // these users
+  std::vector<gid_t> gids;  // or members (primary or supplementary) of these groups
   // The process's own effective uid: user, home and lab mode.
   static PeerRule Self();
   // PERMISSION_DENIED naming the peer when it is not allowed.

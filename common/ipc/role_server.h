@@ -23,11 +23,11 @@ namespace auspex {
 class RoleServer {
  public:
   struct Options {
-    std::string role;              // one word, for logs and errors: "keyd/request"
-    std::string socket_path;       // where to listen, unless systemd passed a socket of that path
+    std::string role;         // one word, for logs and errors: "keyd/request"
+    std::string socket_path;  // where to listen, unless systemd passed a socket of that path
     PeerRule allow;
     int max_message_octets = 4 * 1024 * 1024;
-    int max_connections = 16;      // one more is closed at accept
+    int max_connections = 16;              // one more is closed at accept
     int min_pollers = 1, max_pollers = 2;  // gRPC's synchronous threads that wait for calls
     // Threads in all. A call holds one while it runs (a stream as long as it is open); one call more is RESOURCE_EXHAUSTED, so that a peer
     // that opens many calls cannot make the daemon grow.
@@ -38,7 +38,8 @@ class RoleServer {
   };
   // Listens (folder 0700, socket 0600 unless the rule has groups: then 0660) and serves until Shutdown. A stale socket file is replaced; one
   // that still answers is FAILED_PRECONDITION "... is served by process N".
-  static absl::StatusOr<std::unique_ptr<RoleServer>> Start(Options options, std::vector<grpc::Service*> services);
+  static absl::StatusOr<std::unique_ptr<RoleServer>> Start(Options options,
+                                                           std::vector<grpc::Service*> services);
   virtual ~RoleServer() = default;
   // Stops accepting, ends calls within `grace_ms`, removes the socket file. Idempotent.
   virtual void Shutdown(int grace_ms = 1000) = 0;

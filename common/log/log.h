@@ -29,10 +29,18 @@ struct LogField {
 void InitLog(std::string_view process, LogLevel lowest = LogLevel::kInfo);
 void Log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields = {});
 
-inline void LogDebug(std::string_view event, std::initializer_list<LogField> fields = {}) { Log(LogLevel::kDebug, event, fields); }
-inline void LogInfo(std::string_view event, std::initializer_list<LogField> fields = {}) { Log(LogLevel::kInfo, event, fields); }
-inline void LogWarning(std::string_view event, std::initializer_list<LogField> fields = {}) { Log(LogLevel::kWarning, event, fields); }
-inline void LogError(std::string_view event, std::initializer_list<LogField> fields = {}) { Log(LogLevel::kError, event, fields); }
+inline void LogDebug(std::string_view event, std::initializer_list<LogField> fields = {}) {
+  Log(LogLevel::kDebug, event, fields);
+}
+inline void LogInfo(std::string_view event, std::initializer_list<LogField> fields = {}) {
+  Log(LogLevel::kInfo, event, fields);
+}
+inline void LogWarning(std::string_view event, std::initializer_list<LogField> fields = {}) {
+  Log(LogLevel::kWarning, event, fields);
+}
+inline void LogError(std::string_view event, std::initializer_list<LogField> fields = {}) {
+  Log(LogLevel::kError, event, fields);
+}
 
 }  // namespace auspex
 

@@ -30,9 +30,9 @@ class Layout {
  public:
   enum class Mode { kHome, kUser, kSystem };
   struct Choice {
-    std::string home;        // --home; empty: AUSPEX_HOME, if set
-    bool system = false;     // --system
-    std::string config;      // --config FILE; empty: the places of the mode
+    std::string home;     // --home; empty: AUSPEX_HOME, if set
+    bool system = false;  // --system
+    std::string config;   // --config FILE; empty: the places of the mode
   };
   // INVALID_ARGUMENT when --home and --system are both given, when no home folder is known, or when a socket path would be longer than
   // the 107 octets that the kernel takes (the message names the path and says to choose a shorter one).

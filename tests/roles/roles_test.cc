@@ -139,8 +139,9 @@ TEST_F(Roles, TheTableIsWhole) {
   // And no daemon listens on a socket that the table does not know.
   std::set<std::string> found;
   for (const char* daemon : {"keyd", "stated", "netd", "runnerd"}) {
-    const e2e::Finished list = e2e::RunCommand({"/usr/bin/find", *folder_ / ("run/" + std::string(daemon)),
-                                         "-type", "s", "-printf", "%f\n"});
+    const e2e::Finished list =
+        e2e::RunCommand({"/usr/bin/find", *folder_ / ("run/" + std::string(daemon)), "-type", "s",
+                         "-printf", "%f\n"});
     std::istringstream lines(list.out);
     for (std::string line; std::getline(lines, line);) {
       found.insert(std::string(daemon) + "/" + line.substr(0, line.rfind('.')));
