@@ -120,13 +120,15 @@ int RunWithdraw(Session& session, const WithdrawOptions& options) {
                    {"key_destroyed", destroyed.ok()},
                    {"left", JsonObject{{"configuration", session.layout.owner_config_file()},
                                        {"data", session.layout.data_dir()},
+                                       {"packages", session.layout.StateDir("runnerd")},
                                        {"journal", session.layout.StateDir("keyd")}}}});
     return kExitOk;
   }
   output.Line("withdrawn");
   output.Fields({{"coordinator", coordinator},
                  {"left: configuration", Clean(session.layout.owner_config_file())},
-                 {"left: packages, models", Clean(session.layout.data_dir())},
+                 {"left: models, data", Clean(session.layout.data_dir())},
+                 {"left: fetched packages", Clean(session.layout.StateDir("runnerd"))},
                  {"left: signing journal", Clean(session.layout.StateDir("keyd"))}});
   if (!worker.daemons().started_any()) {
     output.Line("The daemons still run, without work to do; stop them when you like.");
