@@ -23,23 +23,38 @@ inline constexpr double kRpcSeconds = 10;
 // values below.
 inline constexpr double kSayAfter = 0.02 * 32;
 
+// How long a peer that answers with trouble is asked again, in seconds of pauses: a full disk gets
+// time to be emptied, and a defect does not hold a slot for ever.
+inline constexpr double kTroubleSeconds = 120;
+
+// Whether the peer is there and its answer is neither yes nor no. Such an answer may never change:
+// gRPC itself says RESOURCE_EXHAUSTED of a message that is too large.
+inline bool IsTrouble(absl::StatusCode code) {
+  using enum absl::StatusCode;
+  return code == kResourceExhausted || code == kInternal || code == kUnknown;
+}
+
 // Whether a call may succeed when it is made again unchanged: the peer is away or in trouble, and
 // has not said no.
 inline bool IsPassing(absl::StatusCode code) {
   using enum absl::StatusCode;
-  return code == kUnavailable || code == kDeadlineExceeded || code == kResourceExhausted ||
-         code == kInternal || code == kUnknown || code == kAborted || code == kCancelled;
+  return code == kUnavailable || code == kDeadlineExceeded || code == kAborted ||
+         code == kCancelled || IsTrouble(code);
 }
 
 // `call(context)` makes the call. `pause(seconds)` waits between attempts and says whether to give
-// up (then the last failure is returned). Calls must be such that a repetition does no harm.
+// up (then the last failure is returned). A peer that is away is waited for without end, one in
+// trouble for kTroubleSeconds on end. Calls must be such that a repetition does no harm.
 template <typename Call, typename Pause>
 absl::Status CallUntilAnswered(std::string_view what, Call call, Pause pause) {
+  double trouble = 0;
   for (double delay = 0.02;; delay = std::min(delay * 2, 1.0)) {
     grpc::ClientContext context;
     SetDeadline(context, kRpcSeconds);
     absl::Status status = FromGrpc(call(context), what);
     if (status.ok() || !IsPassing(status.code())) return status;
+    trouble = IsTrouble(status.code()) ? trouble + delay : 0;
+    if (trouble > kTroubleSeconds) return status;
     // Said once: a unit that stands still has a cause that can be read.
     if (delay == kSayAfter)
       LogWarning("waiting_for_neighbour", {{"error", std::string(status.message())}});

@@ -16,6 +16,7 @@
 #include "common/json/canonical.h"
 #include "common/log/log.h"
 #include "runnerd/executor_output.h"
+#include "runnerd/rpc.h"
 
 namespace auspex::runnerd {
 
@@ -137,6 +138,14 @@ void WorkLoop::RunUnit(const Unit& unit, RunControl& control) {
   if (const auto* result = std::get_if<SignedResult>(&outcome)) {
     what = "completed";
     reported = stated_.Complete(unit, *result, control);
+    if (IsTrouble(reported.code())) {
+      // What stated cannot store is nobody's: the coordinator must hear that it will not come.
+      what = RefusalWord(RefusalKind::kRunnerFailed);
+      LogError("result_not_stored",
+               {{"unit", unit.unit_id.str()}, {"why", std::string(reported.message())}});
+      reported = stated_.Refuse(
+          unit, {RefusalKind::kRunnerFailed, "the worker could not store the result"}, control);
+    }
   } else if (const auto* refusal = std::get_if<Refusal>(&outcome)) {
     what = RefusalWord(refusal->kind);
     LogWarning("unit_refused",

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "common/base/cat.h"
+#include "runnerd/rpc.h"
 #include "tests/runnerd/daemon_fixture.h"
 
 namespace auspex::runnerd {
@@ -110,6 +111,34 @@ TEST_F(DaemonTest, PolicyIsReadForEveryUnit) {
   stated_.Give("four", sha);
   EXPECT_EQ(stated_.WaitFor("four", State::kCompleted).result.canonical_payload(),
             "{\"done\":true}");
+}
+
+// Pauses are only added up here: no time passes.
+TEST(CallUntilAnswered, WaitsForOneThatIsAwayButNotForTroubleWithoutEnd) {
+  double paused = 0;
+  const auto ask = [&paused](std::vector<grpc::StatusCode> answers, double patience) {
+    paused = 0;
+    size_t next = 0;
+    return CallUntilAnswered(
+               "peer.Call",
+               [&](grpc::ClientContext&) {
+                 return grpc::Status(answers[next++ % answers.size()], "why");
+               },
+               [&](double seconds) { return (paused += seconds) > patience; })
+        .code();
+  };
+  for (grpc::StatusCode code : {grpc::StatusCode::INTERNAL, grpc::StatusCode::UNKNOWN,
+                                grpc::StatusCode::RESOURCE_EXHAUSTED}) {
+    EXPECT_EQ(static_cast<int>(ask({code}, 1e9)), code);
+    EXPECT_GT(paused, kTroubleSeconds - 2);
+    EXPECT_LE(paused, kTroubleSeconds);
+  }
+  EXPECT_EQ(ask({grpc::StatusCode::UNAVAILABLE}, 10'000), absl::StatusCode::kUnavailable);
+  EXPECT_GT(paused, 10'000);
+  ask({grpc::StatusCode::INTERNAL, grpc::StatusCode::UNAVAILABLE}, 10'000);  // never on end
+  EXPECT_GT(paused, 10'000);
+  EXPECT_EQ(ask({grpc::StatusCode::INVALID_ARGUMENT}, 1e9), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(paused, 0);
 }
 
 TEST_F(DaemonTest, AUnitThatDoesNotParseIsRefusedAndHarmless) {
