@@ -17,6 +17,9 @@ namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
 constexpr uint64_t kOpenFiles = 4096;
+// The kernel bounds one argument (128 KiB) and bubblewrap the number of all (9000); a command that
+// met those would look like a sandbox that cannot be built.
+constexpr size_t kMaxCommandWords = 1024, kMaxCommandOctets = 64 * 1024;
 
 // Scratch lives in memory, so it is a part of the unit's memory and not beside it.
 uint64_t ScratchOctets(const Config& config) {
@@ -63,6 +66,13 @@ absl::StatusOr<std::string> ExecutorProgram(const std::string& program,
 absl::StatusOr<SandboxSpec> TenantSandbox(const Unit& unit, const Manifest& manifest,
                                           const std::string& package_dir, const Config& config) {
   using namespace unit_init;
+  JsonArray words;
+  for (const std::string& word : manifest.command) words.emplace_back(word);
+  const std::string command = WriteCanonical(JsonValue(std::move(words)));
+  if (manifest.command.size() > kMaxCommandWords || command.size() > kMaxCommandOctets) {
+    return absl::InvalidArgumentError(Cat("executor.command: more than ", kMaxCommandWords,
+                                          " words or ", kMaxCommandOctets, " octets"));
+  }
   SandboxSpec spec;
   ASSIGN_OR_RETURN(const std::string program, ExecutorProgram(manifest.command[0], package_dir));
   const std::string seconds = Cat(static_cast<int64_t>(std::ceil(WallSeconds(config))));
@@ -85,12 +95,10 @@ absl::StatusOr<SandboxSpec> TenantSandbox(const Unit& unit, const Manifest& mani
         std::string("--timeout"), seconds}) {
     spec.command.push_back(word);
   }
-  JsonArray command;
-  for (const std::string& word : manifest.command) command.emplace_back(word);
   spec.environment = {{"AUSPEXAI_UNIT_ID", unit.unit_id.str()},
                       {"AUSPEXAI_MANIFEST_SHA256", unit.manifest_sha256.str()},
                       {"AUSPEXAI_OUTPUT_PATH", kOutputPath},
-                      {"AUSPEXAI_EXECUTOR_COMMAND", WriteCanonical(JsonValue(std::move(command)))},
+                      {"AUSPEXAI_EXECUTOR_COMMAND", command},
                       {"AUSPEXAI_EXECUTOR_DIR", kPackageDir}};
   if (config.runner_timeout_seconds)
     spec.environment.emplace_back("AUSPEXAI_EXECUTOR_TIMEOUT", seconds);

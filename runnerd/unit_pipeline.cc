@@ -83,6 +83,10 @@ std::string FailureReason(const InitReport& report, const std::string& tail) {
   switch (report.kind) {
     case InitReport::Kind::kExited:
       if (report.number != 0) return Cat("executor exited with status ", report.number, said);
+      if (report.output == unit_init::kOutputTooManyFiles) {
+        return Cat("executor made more than ", unit_init::kMaxFiles,
+                   " files in its scratch and was killed", said);
+      }
       return Cat("executor output file: ", report.output, said);
     case InitReport::Kind::kSignaled:
       return Cat("executor was ended by signal ", report.number, said);
@@ -186,7 +190,13 @@ UnitPipeline::Step UnitPipeline::RunTenant(const Unit& unit, const Config& confi
   const Package& package = std::get<Package>(resolved);
   if (std::optional<Refusal> refusal = UnmetDemand(unit, package.manifest))
     return *std::move(refusal);
-  absl::StatusOr<SandboxSpec> spec = TenantSandbox(unit, package.manifest, package.folder, config);
+  // A package may have been on its way for minutes. What the owner says by now counts.
+  const absl::StatusOr<Config> now = parts_.load_config();
+  if (!now.ok() || now->execution_policy != ExecutionPolicy::kProvisioned || !now->use_bubblewrap) {
+    return Refuse(RefusalKind::kExecutorRefused,
+                  "execute_tenant_code: the owner's settings changed before the unit could start");
+  }
+  absl::StatusOr<SandboxSpec> spec = TenantSandbox(unit, package.manifest, package.folder, *now);
   if (!spec.ok())
     return Refuse(RefusalKind::kExecutorRefused, std::string(spec.status().message()));
   absl::StatusOr<std::vector<std::string>> arguments = SandboxArguments(parts_.host, *spec);
@@ -194,8 +204,8 @@ UnitPipeline::Step UnitPipeline::RunTenant(const Unit& unit, const Config& confi
   RunRequest request;
   request.arguments = *std::move(arguments);
   request.seccomp = &parts_.host.seccomp;
-  request.wall_seconds = WallSeconds(config);
-  request.max_report_octets = static_cast<size_t>(config.output_max_kb) * 1024 + 4096;
+  request.wall_seconds = WallSeconds(*now);
+  request.max_report_octets = static_cast<size_t>(now->output_max_kb) * 1024 + 4096;
   return RunAndRead(std::move(request), ExecutorInput(unit), unit, package.manifest.capture_raw,
                     "strict", control);
 }

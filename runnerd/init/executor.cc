@@ -5,10 +5,12 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <optional>
 
 #include "runnerd/init/io.h"
 #include "runnerd/init/protocol.h"
@@ -59,11 +61,20 @@ bool Limit(int resource, uint64_t value) {
   _exit(127);
 }
 
-// Waits until `executor` has ended; reaps everything else that ends meanwhile. Signals must be
-// blocked.
-int WaitForExecutor(pid_t executor, const sigset_t& signals) {
+unsigned long FilesIn(const char* folder) {
+  struct statfs info {};
+  return statfs(folder, &info) == 0 && info.f_files > info.f_ffree ? info.f_files - info.f_ffree
+                                                                   : 0;
+}
+
+// Waits until `executor` has ended, or until the scratch holds too many files (nullopt); reaps
+// everything else that ends meanwhile. Signals must be blocked.
+std::optional<int> WaitForExecutor(pid_t executor, const sigset_t& signals) {
+  const timespec pause{0, kLookEveryNanos};
   for (;;) {
-    int signal = sigwaitinfo(&signals, nullptr);
+    const int signal = sigtimedwait(&signals, nullptr, &pause);
+    // At signals too: children that end in a row must not keep this from being looked at.
+    if (FilesIn(kUnitDir) + FilesIn(kShmDir) > kMaxFiles) return std::nullopt;
     // Its group exists from its setsid on; before that there is only itself.
     if (signal == SIGTERM && kill(-executor, SIGTERM) != 0) kill(executor, SIGTERM);
     if (signal != SIGCHLD) continue;
@@ -127,8 +138,10 @@ int RunExecutor(const Limits& limits, char** command) {
     told = read(failure[0], &error, sizeof error);  // ends when the exec succeeded
   } while (told < 0 && errno == EINTR);
   close(failure[0]);
-  int status = WaitForExecutor(executor, signals);
+  const std::optional<int> ended = WaitForExecutor(executor, signals);
   KillRest();
+  if (!ended) return WriteEnd(1, "exited", 0, kOutputTooManyFiles, 0) ? 0 : 1;
+  const int status = *ended;
   if (told == sizeof error) return WriteEnd(1, "failed", error, kOutputNone, 0) ? 0 : 1;
   if (WIFSIGNALED(status)) return WriteEnd(1, "signaled", WTERMSIG(status), kOutputNone, 0) ? 0 : 1;
   if (WEXITSTATUS(status) != 0)

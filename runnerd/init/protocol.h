@@ -12,6 +12,7 @@
 // Report: "auspex-unit 1 started\n" as soon as the program runs, then exactly one of
 //         "end exited STATUS OUTPUT SIZE\n"  the executor ended by itself; OUTPUT is a word of
 //                                            kOutput...
+//                                            (with "too-many-files" it was ended for that)
 //         "end signaled SIGNAL none 0\n"     the executor was ended by a signal
 //         "end failed ERRNO none 0\n"        the executor (or its input) could not be started
 //         followed by SIZE octets (only with OUTPUT "ok").
@@ -28,11 +29,18 @@ inline constexpr char kOutputMissing[] = "missing";
 inline constexpr char kOutputNotRegular[] = "not-regular";  // a link, FIFO, device, folder, socket
 inline constexpr char kOutputTooLarge[] = "too-large";
 inline constexpr char kOutputUnreadable[] = "unreadable";
+inline constexpr char kOutputTooManyFiles[] = "too-many-files";  // the scratch held over kMaxFiles
+
+// Files, folders and links that a unit may have in its scratch at one time. Each takes about 1 KiB
+// of the kernel's memory that no other limit counts, and bubblewrap bounds only a tmpfs's octets.
+inline constexpr unsigned long kMaxFiles = 131072;
+inline constexpr long kLookEveryNanos = 100'000'000;  // how often they are counted
 
 // Where things are inside every sandbox. No path of the host appears there.
 inline constexpr char kInitPath[] = "/run/auspex/unit-init";
 inline constexpr char kUnitDir[] =
     "/unit";  // sized tmpfs, the only place that can be written (and /dev/shm)
+inline constexpr char kShmDir[] = "/dev/shm";
 inline constexpr char kInputPath[] = "/unit/input.json";
 inline constexpr char kOutputPath[] = "/unit/output.json";
 inline constexpr char kModelsDir[] = "/unit/models";

@@ -119,6 +119,7 @@ BuiltPackage BuildPackage(const std::vector<std::string>& command,
 
 absl::Status FakeArchives::Fetch(const Sha256Hex& manifest_sha256, int fd, RunControl&) {
   ++fetches;
+  if (on_fetch) on_fetch();
   auto archive = archives.find(manifest_sha256.str());
   if (archive == archives.end()) return absl::NotFoundError("stated.GetPackage: package_not_found");
   return WriteAll(fd, archive->second, "spool");

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -68,6 +69,7 @@ class FakeArchives : public ArchiveSource {
   absl::Status Fetch(const Sha256Hex& manifest_sha256, int fd, RunControl& control) override;
   void Drop(const Sha256Hex&) override { ++drops; }
   std::map<std::string, std::string> archives;
+  std::function<void()> on_fetch;  // called within Fetch
   int fetches = 0, drops = 0;
 };
 

@@ -239,6 +239,36 @@ TEST_F(SandboxTest, ScratchAndAddressSpaceAreBounded) {
   EXPECT_LT(IntegerOf(PayloadOf(RunTenant({"memory"})), "blocks"), 16);  // 64 MiB each in 1024 MiB
 }
 
+TEST_F(SandboxTest, FilesInScratchAreBounded) {
+  EXPECT_EQ(Describe(RunTenant({"files", "100000"})), "completed");
+  config_.runner_timeout_seconds = 60;
+  EXPECT_EQ(Describe(RunTenant({"files", "3000000"})),
+            "runner_failed: executor made more than 131072 files in its scratch and was killed");
+}
+
+TEST_F(SandboxTest, ACommandThatNoKernelTakesIsTheTenantsFault) {
+  EXPECT_EQ(Describe(RunTenant({"ok", std::string(40'000, 'x')})), "completed");
+  EXPECT_THAT(Describe(RunTenant({"ok", std::string(70'000, '\\')})),
+              StartsWith("executor_refused: executor.command: more than"));
+  EXPECT_THAT(Describe(RunTenant(std::vector<std::string>(10'000, "x"))),
+              StartsWith("executor_refused: executor.command: more than"));
+}
+
+// The owner says off while the package is on its way: the unit does not start.
+TEST_F(SandboxTest, SettingsThatChangeWhileAPackageIsFetchedCount) {
+  const BuiltPackage package =
+      BuildPackage({"./tenant", "ok"}, {{"tenant", ReadWhole(TenantPath())}});
+  archives_.archives[package.sha256] = Gzip(Tar(package.members));
+  config_.auto_fetch = true;
+  archives_.on_fetch = [this] { config_.execution_policy = ExecutionPolicy::kOff; };
+  EXPECT_THAT(Describe(Run(MakeUnit(package.sha256))),
+              StartsWith("executor_refused: execute_tenant_code: the owner's settings changed"));
+  EXPECT_EQ(archives_.fetches, 1);
+  archives_.on_fetch = nullptr;
+  config_.execution_policy = ExecutionPolicy::kProvisioned;
+  EXPECT_EQ(Describe(Run(MakeUnit(package.sha256))), "completed");
+}
+
 TEST_F(SandboxTest, AbortTerminatesOrKillsAndIsReported) {
   const Unit sleeper = MakeUnit(StageTenant({"sleep"})),
              stubborn = MakeUnit(StageTenant({"stubborn"}));

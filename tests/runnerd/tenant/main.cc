@@ -144,6 +144,17 @@ int Run(const std::string& mode, const std::string& argument, int argc, char** a
     unlink("/unit/fill0");
     return Write("{\"payload\":{\"megabytes\":" + std::to_string(megabytes) + "}}");
   }
+  if (mode == "files") {  // as many as it may, spread over folders
+    const int most = atoi(argument.c_str());
+    for (int i = 0; i < most; ++i) {
+      const std::string folder = "/dev/shm/" + std::to_string(i / 1000);
+      if (i % 1000 == 0) mkdir(folder.c_str(), 0700);
+      const int fd = open((folder + "/" + std::to_string(i)).c_str(), O_WRONLY | O_CREAT, 0600);
+      if (fd >= 0) close(fd);
+    }
+    if (most > 1'000'000) sleep(60);
+    return WriteOk();
+  }
   if (mode == "memory") {
     std::vector<char*> held;
     for (int i = 0; i < 64; ++i) {
