@@ -21,7 +21,12 @@ constexpr std::array<std::pair<RefusalKind, std::string_view>, 8> kWords{{
     {RefusalKind::kExecutorRefused, "executor_refused"},
 }};
 
-bool IsControl(uint32_t c) { return c < 0x20 || (c >= 0x7f && c <= 0x9f); }
+// Controls, and the invisible marks that make a terminal show a line in another order than it was
+// written, or end it.
+bool IsControl(uint32_t c) {
+  return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x61c || (c >= 0x200e && c <= 0x200f) ||
+         (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
 
 }  // namespace
 

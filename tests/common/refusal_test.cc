@@ -31,6 +31,7 @@ TEST(RefusalKind, WordsAreThoseOfTheWireAndReadBack) {
 TEST(CleanReason, MakesAnyTextFitForTheWire) {
   EXPECT_EQ(CleanReason("plain text"), "plain text");
   EXPECT_EQ(CleanReason("caf\xc3\xa9 \xf0\x9f\x98\x80"), "caf\xc3\xa9 \xf0\x9f\x98\x80");
+  EXPECT_EQ(CleanReason("a\xe2\x80\xae b\xe2\x81\xa6 c\xe2\x80\xa8"), "a  b  c ");
   EXPECT_EQ(CleanReason(std::string("a\nb\tc\0d\x1b[31me\x7f", 14)), "a b c d [31me ");
   EXPECT_EQ(CleanReason("a\xc2\x9b"
                         "b"),
