@@ -55,7 +55,7 @@ TEST(Manifest, MessagesNameTheMember) {
   const Case cases[] = {
       {"tenant_id", "null", "tenant_id is missing"},
       {"tenant_id", "7", "tenant_id is not a string"},
-      {"tenant_id", "\"No\"", "tenant_id is malformed"},
+      {"tenant_id", "\"no/no\"", "tenant_id is malformed"},
       {"experiment_id", "\"../x\"", "experiment_id is malformed"},
       {"executor", "null", "executor is missing"},
       {"executor", "[]", "executor is not an object"},
