@@ -26,6 +26,10 @@ void NameState(StatusReport& report, const LiveState& live) {
     return is("offline", "no heartbeat was answered for 3 minutes");
   }
   if (report.units_running > 0) return is("running", "");
+  // Both loops fail: nothing will come, whatever the last good answer was.
+  if (!contact.last_heartbeat_error.empty() && !contact.last_poll_error.empty()) {
+    return is("offline", contact.last_poll_error);
+  }
   if (live.slots == 0) return is("no_runner", "runnerd is not connected");
   is("idle", contact.last_poll_error.empty() ? contact.idle_code : contact.last_poll_error);
 }

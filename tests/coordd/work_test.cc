@@ -36,7 +36,7 @@ TEST(LabSubmitTest, AllOrNothing) {
   };
   EXPECT_EQ(submit({{"sandbox_level", "loose"}}).status, 422);
   EXPECT_EQ(submit({{"replication_target", 0}}).status, 422);
-  EXPECT_EQ(submit({{"manifest", {{"tenant_id", "LAB"}, {"experiment_id", "exp-one"}}}}).code(),
+  EXPECT_EQ(submit({{"manifest", {{"tenant_id", "L/B"}, {"experiment_id", "exp-one"}}}}).code(),
             "manifest_malformed");
   EXPECT_EQ(submit({{"manifest",
                      {{"tenant_id", "lab"}, {"experiment_id", "exp-one"}, {"reducer", "custom"}}}})

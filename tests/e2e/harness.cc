@@ -47,10 +47,18 @@ std::set<pid_t>& Owned() {
   return *owned;
 }
 
-// Reads /proc/<pid>/<file> with its NULs as spaces.
+// Reads /proc/<pid>/<file> with its NULs as spaces; empty when the process is gone, which can happen between open and read
+// (a stream would throw there).
 std::string ProcText(pid_t pid, const char* file) {
-  std::ifstream in("/proc/" + std::to_string(pid) + "/" + file, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  const std::string path = "/proc/" + std::to_string(pid) + "/" + file;
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return "";
+  std::string text;
+  char buffer[4096];
+  for (ssize_t got = 0; (got = ::read(fd, buffer, sizeof buffer)) > 0;) {
+    text.append(buffer, static_cast<size_t>(got));
+  }
+  ::close(fd);
   for (char& c : text) {
     if (c == '\0') c = ' ';
   }
@@ -278,10 +286,10 @@ std::vector<pid_t> PidsNaming(const std::string& first, const std::string& secon
   return found;
 }
 
-long ResidentKib(pid_t pid) {
+long AnonymousKib(pid_t pid) {
   std::istringstream lines(ProcText(pid, "status"));
   for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with("VmRSS:")) return std::atol(line.c_str() + 6);
+    if (line.starts_with("RssAnon:")) return std::atol(line.c_str() + 8);
   }
   return 0;
 }

@@ -94,8 +94,9 @@ void KillOrphans();
 std::vector<std::string> ProcessesNaming(const std::string& text);
 // Pids of processes whose command line names both.
 std::vector<pid_t> PidsNaming(const std::string& first, const std::string& second);
-// Resident set in KiB; 0 when the process is gone.
-long ResidentKib(pid_t pid);
+// Resident memory of its own in KiB, without pages of files and libraries, which come and go with what was touched; 0 when
+// the process is gone.
+long AnonymousKib(pid_t pid);
 
 // True as soon as `fact` is; false when it still is not after `seconds`. Looks every 20 ms.
 bool Eventually(double seconds, const std::function<bool()>& fact);

@@ -129,7 +129,7 @@ TEST(HostilePackages, EachCostsItsUnitAndNothingElse) {
   EXPECT_EQ(worker.PidOf("netd"), netd);
   EXPECT_EQ(worker.PidOf("stated"), stated);
   EXPECT_EQ(worker.PidOf("runnerd"), runnerd);
-  for (const pid_t pid : {netd, stated, runnerd}) EXPECT_LT(ResidentKib(pid), 64 * 1024);
+  for (const pid_t pid : {netd, stated, runnerd}) EXPECT_LT(AnonymousKib(pid), 64 * 1024);
   EXPECT_THAT(RunCommand({"/bin/sh", "-c", "ls -d /tmp/ax-evil* /tmp/evil* 2>/dev/null; true"}).out,
               IsEmpty());
   EXPECT_EQ(RunCommand({"/bin/ls", worker.home() + "/state/runnerd/packages"}).out, good + "\n");

@@ -39,7 +39,7 @@ class Hostile : public ::testing::Test {
     worker_->StartDaemon();
     netd_ = worker_->PidOf("netd");
     RunGoodUnit("warm-up");
-    resident_ = ResidentKib(netd_);
+    resident_ = AnonymousKib(netd_);
   }
   static void TearDownTestSuite() {
     if (::testing::UnitTest::GetInstance()->failed_test_count() > 0) {
@@ -84,7 +84,7 @@ class Hostile : public ::testing::Test {
 
   static void ExpectWell() {
     EXPECT_EQ(worker_->PidOf("netd"), netd_) << "netd was started again";
-    EXPECT_LE(ResidentKib(netd_), resident_ + kMostGrowthKib) << "netd grew";
+    EXPECT_LE(AnonymousKib(netd_), resident_ + kMostGrowthKib) << "netd grew";
     EXPECT_THAT(server_->Unexpected(), IsEmpty());
   }
 

@@ -128,6 +128,25 @@ TEST(Loops, ALongPollIsAskedForAndFollowedAtOnce) {
   EXPECT_EQ(lab.netd->Stop(), 0) << "a stop ends an open long poll";
 }
 
+TEST(Loops, ACoordinatorThatDoesNotWaitIsPolledOnceAnInterval) {
+  NetdLab lab(Polls([](int n, const MockRequest& request, MockWire& wire) {
+    EXPECT_EQ(request.headers.at("prefer"), "wait=7");
+    EXPECT_EQ(n, 1) << "polled again within the interval";
+    ReplyNoWork(wire);
+  }));
+  lab.Configure("[coordinator]\nurl = \"" + lab.server.url() +
+                "\"\nassignment_poll_interval_seconds = 3600\nlong_poll_seconds = 7\n");
+  lab.Start();
+  ASSERT_TRUE(lab.server.WaitFor(kPoll, 1));
+  // Longer than the shortest pause between long polls, so that a second poll would have come.
+  std::this_thread::sleep_for(std::chrono::milliseconds(2500));
+  netd::v1::ConnectionStatus status;
+  grpc::ClientContext context;
+  ASSERT_TRUE(lab.Owner()->GetStatus(&context, {}, &status).ok());
+  EXPECT_FALSE(status.long_polling());
+  EXPECT_EQ(lab.netd->Stop(), 0);
+}
+
 TEST(Loops, ARefusedOfferIsNotAFailure) {
   NetdLab lab(Polls([](int n, const MockRequest&, MockWire& wire) {
     if (n > 1) return ReplyNoWork(wire);

@@ -101,6 +101,20 @@ TEST_F(HubTest, StatusNamesTheFirstReasonThatMatches) {
   EXPECT_EQ(Status().state_reason, "drift");
 }
 
+TEST_F(HubTest, AWorkerWhoseCallsAllFailIsOfflineAtOnce) {
+  Enrol();
+  ASSERT_TRUE(hub_->contact().HeartbeatOk(0, std::nullopt).ok());
+  const std::unique_ptr<WorkQueue::Session> work = *hub_->work().Open(1);
+  ASSERT_TRUE(hub_->contact().PollWithoutWork("no_pending_work").ok());
+  ASSERT_TRUE(hub_->contact().PollFailed("connection refused").ok());
+  EXPECT_EQ(Status().state, "idle") << "one call that failed is no outage";
+  ASSERT_TRUE(hub_->contact().HeartbeatFailed("connection refused").ok());
+  EXPECT_EQ(Status().state, "offline");
+  EXPECT_EQ(Status().state_reason, "connection refused");
+  ASSERT_TRUE(hub_->contact().HeartbeatOk(0, std::nullopt).ok());
+  EXPECT_EQ(Status().state, "idle");
+}
+
 TEST_F(HubTest, OfflineGoesByAClockThatDoesNotJump) {
   Enrol();
   ASSERT_TRUE(hub_->contact().HeartbeatOk(0, std::nullopt).ok());
