@@ -10,6 +10,7 @@
 
 #include "common/base/cat.h"
 #include "common/base/clock.h"
+#include "common/base/startup_pages.h"
 #include "common/base/status_macros.h"
 #include "common/harden/harden.h"
 #include "common/ipc/daemon.h"
@@ -135,6 +136,7 @@ absl::Status Serve(Daemon& daemon) {
                       {"journal_records", journal->head().records},
                       {"assignments", ledger.size()}});
   daemon.NotifyReady();
+  ReleaseStartupPages();
   const int signal = daemon.WaitForStop();
   for (const auto* server : {&owner_server, &result_server, &request_server}) (*server)->Shutdown();
   LogInfo("stopped", {{"signal", signal}, {"signatures", recorder.signatures()}});

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/base/cat.h"
+#include "common/base/startup_pages.h"
 #include "common/base/status_macros.h"
 #include "common/harden/harden.h"
 #include "common/ipc/channel.h"
@@ -90,6 +91,7 @@ absl::Status Serve(Daemon& daemon) {
   LogInfo("serving",
           {{"slots", at_start.slots}, {"policy", ExecutionPolicyWord(at_start.execution_policy)}});
   daemon.NotifyReady();
+  ReleaseStartupPages();
   const int signal = daemon.WaitForStop();
   work.Stop(kStopGraceSeconds);
   monitor.Stop();
