@@ -8,7 +8,8 @@
 #include <fstream>
 #include <map>
 
-#include "tests/common/platform/temp_folder.h"
+#include "common/files/files.h"
+#include "tests/support/temp_dir.h"
 
 namespace auspex {
 namespace {
@@ -34,7 +35,7 @@ class ConfigTest : public ::testing::Test {
   }
   std::string FileText() { return ReadFile(folder_ / "worker.toml", 1 << 20).value(); }
 
-  TempFolder folder_;
+  testing::TempDir folder_;
   std::map<std::string, std::string> variables_;
 };
 

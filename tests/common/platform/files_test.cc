@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/common/platform/temp_folder.h"
+#include "tests/support/temp_dir.h"
 
 namespace auspex {
 namespace {
@@ -15,7 +15,7 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(FilesTest, AtomicWriteReplacesWholeAndLeavesNoTemporary) {
-  TempFolder folder;
+  testing::TempDir folder;
   ASSERT_TRUE(WriteFileAtomically(folder / "f", "one", 0600).ok());
   ASSERT_TRUE(WriteFileAtomically(folder / "f", "two", 0640).ok());
   EXPECT_EQ(ReadFile(folder / "f", 10).value(), "two");
@@ -28,13 +28,13 @@ TEST(FilesTest, AtomicWriteReplacesWholeAndLeavesNoTemporary) {
 }
 
 TEST(FilesTest, FailedWriteKeepsTheOldContent) {
-  TempFolder folder;
+  testing::TempDir folder;
   EXPECT_THAT(std::string(WriteFileAtomically(folder / "none/f", "x", 0600).message()),
               HasSubstr("none/f"));
 }
 
 TEST(FilesTest, ReadIsBoundedAndFollowsNoLink) {
-  TempFolder folder;
+  testing::TempDir folder;
   ASSERT_TRUE(WriteFileAtomically(folder / "f", "12345", 0600).ok());
   EXPECT_EQ(ReadFile(folder / "f", 4).status().code(), absl::StatusCode::kResourceExhausted);
   ASSERT_EQ(::symlink("f", (folder / "link").c_str()), 0);
@@ -45,7 +45,7 @@ TEST(FilesTest, ReadIsBoundedAndFollowsNoLink) {
 }
 
 TEST(FilesTest, PrivateDirectoryRefusesOpenOnes) {
-  TempFolder folder;
+  testing::TempDir folder;
   ASSERT_TRUE(MakePrivateDirectory(folder / "a/b").ok());
   ASSERT_TRUE(MakePrivateDirectory(folder / "a/b").ok());
   ASSERT_EQ(::chmod((folder / "a/b").c_str(), 0755), 0);
@@ -53,7 +53,7 @@ TEST(FilesTest, PrivateDirectoryRefusesOpenOnes) {
 }
 
 TEST(FilesTest, OneInstancePerLock) {
-  TempFolder folder;
+  testing::TempDir folder;
   const auto lock = LockInstance(folder / "lock");
   ASSERT_TRUE(lock.ok());
   const auto second = LockInstance(folder / "lock");
@@ -62,7 +62,7 @@ TEST(FilesTest, OneInstancePerLock) {
 }
 
 TEST(FilesTest, RemoveTreeStaysInside) {
-  TempFolder folder;
+  testing::TempDir folder;
   ASSERT_TRUE(WriteFileAtomically(folder / "outside", "keep", 0600).ok());
   ASSERT_TRUE(MakePrivateDirectory(folder / "tree/sub").ok());
   ASSERT_TRUE(WriteFileAtomically(folder / "tree/sub/file", "x", 0400).ok());

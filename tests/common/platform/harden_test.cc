@@ -15,7 +15,8 @@
 #include <functional>
 #include <thread>
 
-#include "tests/common/platform/temp_folder.h"
+#include "common/files/files.h"
+#include "tests/support/temp_dir.h"
 
 namespace auspex {
 namespace {
@@ -75,7 +76,7 @@ TEST(HardenTest, NoExec) {
 }
 
 TEST(HardenTest, FilesOutsideTheRulesAreClosed) {
-  TempFolder folder;
+  testing::TempDir folder;
   ASSERT_TRUE(WriteFileAtomically(folder / "readable", "r", 0600).ok());
   ASSERT_TRUE(MakePrivateDirectory(folder / "own").ok());
   EXPECT_TRUE(InChild([&] {

@@ -12,7 +12,7 @@
 #include <cstring>
 #include <functional>
 
-#include "tests/common/platform/temp_folder.h"
+#include "tests/support/temp_dir.h"
 
 namespace auspex {
 namespace {
@@ -40,7 +40,7 @@ bool Activated(const std::string& path, const std::string& pid, const std::funct
 }
 
 TEST(SocketActivation, ThePassedSocketOfThePathIsTaken) {
-  TempFolder folder;
+  testing::TempDir folder;
   const std::string path = folder / "request.sock";
   EXPECT_TRUE(Activated(path, "", [&] {
     const absl::StatusOr<Listener> listener = ListenAt(path, -1);
@@ -49,7 +49,7 @@ TEST(SocketActivation, ThePassedSocketOfThePathIsTaken) {
 }
 
 TEST(SocketActivation, ASocketOfAnotherPathIsNotMistakenForIt) {
-  TempFolder folder;
+  testing::TempDir folder;
   EXPECT_TRUE(Activated(folder / "other.sock", "", [&] {
     const absl::StatusOr<Listener> listener = ListenAt(folder / "request.sock", -1);
     return listener.ok() && !listener->from_systemd;
@@ -57,7 +57,7 @@ TEST(SocketActivation, ASocketOfAnotherPathIsNotMistakenForIt) {
 }
 
 TEST(SocketActivation, VariablesMeantForAnotherProcessAreIgnored) {
-  TempFolder folder;
+  testing::TempDir folder;
   const std::string path = folder / "request.sock";
   EXPECT_TRUE(Activated(path, "1", [&] {
     const absl::StatusOr<Listener> listener = ListenAt(path, -1);

@@ -18,8 +18,8 @@
 
 #include "auspex/runnerd/v1/runnerd.grpc.pb.h"
 #include "common/ipc/channel.h"
-#include "tests/common/platform/temp_folder.h"
 #include "tests/support/skip.h"
+#include "tests/support/temp_dir.h"
 
 namespace auspex {
 namespace {
@@ -72,7 +72,7 @@ class RoleServerTest : public ::testing::Test {
     return ::recv(fd, &octet, 1, 0) <= 0;
   }
 
-  TempFolder folder_;
+  testing::TempDir folder_;
   std::string socket_ = folder_ / "owner.sock";
   WhoService service_;
   std::unique_ptr<RoleServer> server_;
