@@ -33,13 +33,14 @@ absl::StatusOr<keyd::v1::SignedRequest> Coordinator::Sign(
     const keyd::v1::SignRequestRequest& intent, std::stop_token stop) {
   ASSIGN_OR_RETURN(keyd::v1::SignedRequest request, keyd_.Sign(intent, std::move(stop)));
   if (request.authority() != base_.authority()) {
-    return absl::FailedPreconditionError(
-        Cat("keyd signs for ", Printable(request.authority()), ", but coordinator.url names ",
-            base_.authority(), "; put the old URL back, or withdraw and enrol again"));
+    // Not FAILED_PRECONDITION, which a worker that was only just enrolled also meets and waits out.
+    return absl::AbortedError(Cat("keyd signs for ", Printable(request.authority()),
+                                  ", but coordinator.url names ", base_.authority(),
+                                  "; put the old URL back, or withdraw and enrol again"));
   }
   if (!IsApiPath(request.path(), base_.prefix())) {
-    return absl::FailedPreconditionError(Cat("keyd signs for the path ", Printable(request.path()),
-                                             ", which is not below ", base_.str(), "/api/v0/"));
+    return absl::AbortedError(Cat("keyd signs for the path ", Printable(request.path()),
+                                  ", which is not below ", base_.str(), "/api/v0/"));
   }
   return request;
 }

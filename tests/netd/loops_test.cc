@@ -352,9 +352,20 @@ TEST(Loops, KeydsWordIsNotTakenForAnotherCoordinator) {
     }
     return grpc::Status::OK;
   });
+  lab.Configure("[coordinator]\nurl = \"" + lab.server.url() +
+                "\"\nheartbeat_interval_seconds = 60\nassignment_poll_interval_seconds = 60\n");
   lab.Start();
   ASSERT_TRUE(lab.stated->Wait([](const FakeStated& s) { return !s.heartbeats.empty(); }));
+  // The first word is final: asking again and again would only fill keyd's journal.
+  int asked = 0;
+  lab.keyd->SetHook([&](const auto&, keyd::v1::SignedRequest& out) {
+    ++asked;
+    out.set_authority("127.0.0.1:1");
+    return grpc::Status::OK;
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
   EXPECT_EQ(lab.netd->Stop(), 1);
+  EXPECT_LE(asked, 2);
   EXPECT_TRUE(lab.server.requests().empty());
 }
 
