@@ -49,18 +49,42 @@ class ValidatedText {
 
 namespace ids_internal {
 // Each Accept may normalise `text` in place and says why it is not of its kind.
-struct UnitIdKind { static absl::Status Accept(std::string& text); };
-struct TenantIdKind { static absl::Status Accept(std::string& text); };
-struct ExperimentLabelKind { static absl::Status Accept(std::string& text); };
-struct WorkerIdKind { static absl::Status Accept(std::string& text); };
-struct AssignmentIdKind { static absl::Status Accept(std::string& text); };
-struct ResultIdKind { static absl::Status Accept(std::string& text); };
-struct AccountIdKind { static absl::Status Accept(std::string& text); };
-struct ExperimentIdKind { static absl::Status Accept(std::string& text); };
-struct ReceiptIdKind { static absl::Status Accept(std::string& text); };
-struct Sha256HexKind { static absl::Status Accept(std::string& text); };
-struct PublicKeyHexKind { static absl::Status Accept(std::string& text); };
-struct ModelIdKind { static absl::Status Accept(std::string& text); };
+struct UnitIdKind {
+  static absl::Status Accept(std::string& text);
+};
+struct TenantIdKind {
+  static absl::Status Accept(std::string& text);
+};
+struct ExperimentLabelKind {
+  static absl::Status Accept(std::string& text);
+};
+struct WorkerIdKind {
+  static absl::Status Accept(std::string& text);
+};
+struct AssignmentIdKind {
+  static absl::Status Accept(std::string& text);
+};
+struct ResultIdKind {
+  static absl::Status Accept(std::string& text);
+};
+struct AccountIdKind {
+  static absl::Status Accept(std::string& text);
+};
+struct ExperimentIdKind {
+  static absl::Status Accept(std::string& text);
+};
+struct ReceiptIdKind {
+  static absl::Status Accept(std::string& text);
+};
+struct Sha256HexKind {
+  static absl::Status Accept(std::string& text);
+};
+struct PublicKeyHexKind {
+  static absl::Status Accept(std::string& text);
+};
+struct ModelIdKind {
+  static absl::Status Accept(std::string& text);
+};
 }  // namespace ids_internal
 
 using UnitId = ValidatedText<ids_internal::UnitIdKind>;
