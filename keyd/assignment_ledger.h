@@ -13,8 +13,8 @@
 #include <unordered_map>
 
 #include "absl/status/status.h"
-#include "keyd/digest.h"
-#include "keyd/journal_record.h"
+#include "common/journal/digest.h"
+#include "common/journal/record.h"
 
 namespace auspex::keyd {
 

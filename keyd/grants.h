@@ -12,7 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
-#include "keyd/intent.h"
+#include "common/journal/intent.h"
 
 namespace auspex::keyd {
 

@@ -20,9 +20,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "keyd/digest.h"
+#include "common/journal/digest.h"
 #include "keyd/journal_file.h"
-#include "keyd/journal_record.h"
+#include "common/journal/record.h"
 #include "keyd/journal_scanner.h"
 
 namespace auspex::keyd {

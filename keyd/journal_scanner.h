@@ -12,7 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "keyd/journal_file.h"
-#include "keyd/journal_record.h"
+#include "common/journal/record.h"
 
 namespace auspex::keyd {
 

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "common/ipc/channel.h"
+#include "common/journal/merkle.h"
 #include "keyd/request_service.h"
 
 namespace auspex::keyd {
@@ -29,7 +30,9 @@ void Fill(const JournalRecord& record, v1::JournalRecord& out) {
   out.set_peer_pid(record.caller.pid);
   out.set_peer_uid(record.caller.uid);
   out.set_intent(std::string(IntentWord(record.intent)));
-  out.set_subject(record.subject.empty() ? record.unit : record.subject);
+  out.set_subject(record.subject);
+  out.set_unit(record.unit);
+  out.set_created(record.created);
   switch (record.outcome) {
     case Outcome::kSigned:
       out.set_outcome("signed");
@@ -39,10 +42,11 @@ void Fill(const JournalRecord& record, v1::JournalRecord& out) {
       out.set_outcome("done");
       break;
     case Outcome::kRefused:
-      out.set_outcome(record.cause);
+      out.set_outcome("refused");
+      out.set_cause(record.cause);
       break;
   }
-  out.set_chain(std::string(AsText(record.chain)));
+  out.set_leaf_hash(std::string(AsText(LeafHash(EncodeRecordBody(record, record.sequence)))));
 }
 
 }  // namespace
@@ -52,7 +56,7 @@ grpc::Status OwnerService::GetStatus(grpc::ServerContext*, const v1::GetStatusRe
   FillIdentity(parts_.keys.view(), *response->mutable_identity());
   const Journal::Head head = parts_.journal.head();
   response->set_journal_records(head.records);
-  response->set_journal_head(std::string(AsText(head.chain)));
+  response->set_journal_root(std::string(AsText(head.chain)));
   response->set_journal_path(parts_.journal_path);
   response->set_keystore("sealed-file");
   response->set_seal(std::string(SealWord(parts_.keys.seal())));

@@ -7,7 +7,7 @@
 #include <atomic>
 
 #include "common/ipc/role_server.h"
-#include "keyd/intent.h"
+#include "common/journal/intent.h"
 
 namespace auspex::keyd {
 

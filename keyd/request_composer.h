@@ -10,9 +10,9 @@
 
 #include "absl/status/statusor.h"
 #include "common/wire/http_signature.h"
-#include "keyd/digest.h"
+#include "common/journal/digest.h"
 #include "keyd/enrolment.h"
-#include "keyd/intent.h"
+#include "common/journal/intent.h"
 
 namespace auspex::keyd {
 

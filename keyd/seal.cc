@@ -12,7 +12,7 @@
 #include "common/base/cat.h"
 #include "common/base/status_macros.h"
 #include "common/files/files.h"
-#include "keyd/journal_record.h"
+#include "common/journal/record.h"
 
 namespace auspex::keyd {
 namespace {

@@ -24,7 +24,7 @@ JsonObject ToJson(const keyd_v1::JournalRecord& record) {
           {"subject", record.subject()},
           {"outcome", record.outcome()},
           {"digest", HexEncode(record.digest())},
-          {"chain", HexEncode(record.chain())}};
+          {"leaf_hash", HexEncode(record.leaf_hash())}};
 }
 
 int RunShow(Session& session, const AuditOptions& options) {

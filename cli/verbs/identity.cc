@@ -140,7 +140,7 @@ int RunKeyShow(Session& session) {
                            {"missing_hardening", missing_list},
                            {"journal", JsonObject{{"path", key->journal_path()},
                                                   {"records", key->journal_records()},
-                                                  {"head", HexEncode(key->journal_head())}}},
+                                                  {"root", HexEncode(key->journal_root())}}},
                            {"signatures", key->signatures()},
                            {"refusals", key->refusals()}});
     return kExitOk;
@@ -154,7 +154,7 @@ int RunKeyShow(Session& session) {
        {"not in force", missing},
        {"journal", Clean(key->journal_path())},
        {"records", Cat(key->journal_records())},
-       {"head", HexEncode(key->journal_head())},
+       {"root", HexEncode(key->journal_root())},
        {"signatures",
         Cat(key->signatures(), " since keyd started, ", key->refusals(), " refused")}});
   return kExitOk;

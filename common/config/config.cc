@@ -127,8 +127,67 @@ std::function<absl::Status(std::string_view)> OneOf(std::vector<std::string> wor
   };
 }
 
+// A lower-case word, '-' and '_' included, of at most 64 octets.
+bool IsWord(std::string_view text) {
+  return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  });
+}
+
 absl::Status CheckKeyOrEmpty(std::string_view text) {
   return text.empty() ? absl::OkStatus() : PublicKeyHex::Parse(text).status();
+}
+
+// A list of lower-case words.
+template <typename Member>
+Setter Words(Member member, size_t most) {
+  return [=](const toml::node& node, Config& config) -> absl::Status {
+    const toml::array* list = node.as_array();
+    if (list == nullptr) return absl::InvalidArgumentError("is not a list of words");
+    if (list->size() > most)
+      return absl::InvalidArgumentError(Cat("has more than ", most, " words"));
+    std::vector<std::string> words;
+    for (const toml::node& item : *list) {
+      const auto* word = item.as_string();
+      if (word == nullptr || !IsWord(word->get())) {
+        return absl::InvalidArgumentError("is not a list of lower-case words");
+      }
+      words.push_back(word->get());
+    }
+    config.*member = std::move(words);
+    return absl::OkStatus();
+  };
+}
+
+// heartbeat = { per_second = 2, burst = 30 }, one line an intent. Which intents there are is keyd's
+// to say.
+Setter Rates() {
+  return [](const toml::node& node, Config& config) -> absl::Status {
+    const toml::table* table = node.as_table();
+    if (table == nullptr) return absl::InvalidArgumentError("is not a table");
+    std::map<std::string, SigningRate, std::less<>> rates;
+    for (const auto& [intent, value] : *table) {
+      const std::string name(intent.str());
+      const toml::table* pair = value.as_table();
+      const auto bad = [&](std::string_view why) {
+        return absl::InvalidArgumentError(Cat(Printable(name), ": ", why));
+      };
+      if (!IsWord(name)) return bad("is not an intent");
+      if (pair == nullptr || pair->size() != 2)
+        return bad("is not { per_second = .., burst = .. }");
+      const auto per_second = (*pair)["per_second"].value<double>();
+      const auto burst = (*pair)["burst"].value_exact<int64_t>();
+      if (!per_second || !(*per_second >= 0.001 && *per_second <= 1e6)) {
+        return bad("per_second is not a number in 0.001..1000000");
+      }
+      if (!burst || *burst < 1 || *burst > 1'000'000) {
+        return bad("burst is not a whole number in 1..1000000");
+      }
+      rates[name] = {*per_second, *burst};
+    }
+    config.signing_rates = std::move(rates);
+    return absl::OkStatus();
+  };
 }
 
 // Keys of parts that this release does not have are taken as they are, so that an existing file
@@ -149,6 +208,10 @@ const std::map<std::string, Setter, std::less<>>& Setters() {
       {"coordinator.receipt_signer_pubkey", Text(&C::receipt_signer_pubkey, CheckKeyOrEmpty)},
       {"identity.keystore_backend",
        Text(&C::keystore_backend, OneOf({"", "secret_service", "encrypted_file"}))},
+      {"keyd.accept_missing_hardening", Words(&C::accept_missing_hardening, 16)},
+      {"keyd.allow_machine_bound_key", Switch(&C::allow_machine_bound_key)},
+      {"keyd.journal_segment_mb", Whole(&C::journal_segment_mb, 1, 1024)},
+      {"keyd.rates", Rates()},
       {"identity.github_client_id", Text(&C::github_client_id)},
       {"identity.github_base_url", Text(&C::github_base_url)},
       {"resources.max_ram_gb", Number(&C::max_ram_gb, 0, 1e6)},
@@ -207,7 +270,8 @@ absl::Status ApplyTable(const toml::table& table, const std::string& prefix,
     const std::string where = Cat(file, ":", node.source().begin.line);
     // Reserved by the existing worker, unread there and here.
     if (key == "tenants" || key == "telemetry") continue;
-    if (const toml::table* inner = node.as_table(); inner != nullptr && IsKnownTable(key)) {
+    if (const toml::table* inner = node.as_table();
+        inner != nullptr && IsKnownTable(key) && Setters().find(key) == Setters().end()) {
       RETURN_IF_ERROR(ApplyTable(*inner, key, file, config));
       continue;
     }

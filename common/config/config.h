@@ -7,8 +7,11 @@
 #define AUSPEX_COMMON_CONFIG_CONFIG_H_
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/paths/layout.h"
@@ -18,6 +21,12 @@ namespace auspex {
 enum class ExecutionPolicy { kSynthetic, kProvisioned, kOff };
 // "synthetic", "provisioned", "off".
 std::string_view ExecutionPolicyWord(ExecutionPolicy policy);
+
+// A token bucket: `burst` at once, `per_second` for longer.
+struct SigningRate {
+  double per_second = 0;  // 0.001..1e6
+  int64_t burst = 0;      // 1..1e6
+};
 
 // Every key with its range, variable and reader is in docs/CONFIGURATION.md; here only what code must know.
 struct Config {
@@ -33,6 +42,13 @@ struct Config {
   std::string keystore_backend;  // "", "secret_service", "encrypted_file"
   std::string github_client_id = "Ov23lierutLLeF9skyHu";
   std::string github_base_url = "https://github.com";  // http to loopback is for a test provider
+  // [keyd]
+  // Layers that keyd may start without; any other that is missing refuses the start.
+  std::vector<std::string> accept_missing_hardening;
+  bool allow_machine_bound_key = false;  // `auspex key seal machine` and new keys under that seal
+  int journal_segment_mb = 64;           // a journal file is closed at this size, 1..1024
+  // [keyd.rates]: signatures per intent; an intent that is not named has its built-in rate.
+  std::map<std::string, SigningRate, std::less<>> signing_rates;
   // [resources]
   std::optional<double> max_ram_gb, max_vram_gb;
   std::optional<int64_t> max_cpu_cores, network_quota_mb_per_hour;

@@ -50,7 +50,7 @@ TEST(DaemonRestart, IdentityPinAndSubmissionsSurviveKill) {
   EXPECT_EQ(after.identity().base_url(), "http://127.0.0.1:8080");
   EXPECT_EQ(after.identity().worker_id(), "wkr-1");
   EXPECT_EQ(after.journal_records(), before.journal_records());
-  EXPECT_EQ(after.journal_head(), before.journal_head());
+  EXPECT_EQ(after.journal_root(), before.journal_root());
   EXPECT_EQ(Sign(keyd, Submission("asg-1", "two")), grpc::StatusCode::ALREADY_EXISTS);
   EXPECT_EQ(Sign(keyd, Submission("asg-1", "one")), grpc::StatusCode::OK);
 }

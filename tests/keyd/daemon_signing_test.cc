@@ -9,6 +9,7 @@
 #include "common/base/encoding.h"
 #include "common/crypto/ed25519.h"
 #include "common/crypto/sha256.h"
+#include "common/journal/merkle.h"
 #include "common/wire/http_signature.h"
 #include "common/wire/result.h"
 #include "tests/keyd/keyd_process.h"
@@ -145,7 +146,7 @@ TEST_F(DaemonSigning, AnOwnersActNeedsAGrantEachTime) {
   const auto records = keyd_.Journal();
   ASSERT_GE(records.size(), 4u);
   EXPECT_EQ(records.back().intent(), "retire");
-  EXPECT_NE(records.back().outcome().find("no grant"), std::string::npos);
+  EXPECT_NE(records.back().cause().find("no grant"), std::string::npos);
   EXPECT_EQ(records[records.size() - 3].intent(), "open_grant");
 }
 
@@ -185,7 +186,9 @@ TEST_F(DaemonSigning, ManyAtOnceAllVerifyAndTheJournalIsWhole) {
   const auto records = keyd_.Journal();
   ASSERT_EQ(records.size(), status.journal_records());
   for (size_t i = 0; i < records.size(); ++i) EXPECT_EQ(records[i].sequence(), i + 1);
-  EXPECT_EQ(records.back().chain(), status.journal_head());
+  CompactTree tree;
+  for (const v1::JournalRecord& record : records) tree.Append(ToDigest(record.leaf_hash()));
+  EXPECT_EQ(AsText(tree.Root()), status.journal_root());
 }
 
 TEST(DaemonWithoutKey, ServesAndSaysWhatToDo) {

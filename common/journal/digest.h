@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // Digest32: 32 octets of SHA-256 as a value, for records and maps. Plain data, safe from any
 // thread.
-#ifndef AUSPEX_KEYD_DIGEST_H_
-#define AUSPEX_KEYD_DIGEST_H_
+#ifndef AUSPEX_COMMON_JOURNAL_DIGEST_H_
+#define AUSPEX_COMMON_JOURNAL_DIGEST_H_
 
 #include <algorithm>
 #include <array>
 #include <string_view>
 
-namespace auspex::keyd {
+namespace auspex {
 
 using Digest32 = std::array<unsigned char, 32>;
 
@@ -23,6 +23,6 @@ inline std::string_view AsText(const Digest32& digest) {
   return {reinterpret_cast<const char*>(digest.data()), digest.size()};
 }
 
-}  // namespace auspex::keyd
+}  // namespace auspex
 
-#endif  // AUSPEX_KEYD_DIGEST_H_
+#endif  // AUSPEX_COMMON_JOURNAL_DIGEST_H_

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-#include "keyd/journal_record.h"
+#include "common/journal/record.h"
 
 #include "common/crypto/sha256.h"
 
-namespace auspex::keyd {
+namespace auspex {
 namespace {
 
 constexpr uint8_t kRecordKind = 1;
@@ -107,4 +107,4 @@ std::optional<size_t> LengthOfWord(uint32_t word) {
 
 bool BeginsFlush(uint32_t word) { return (word & kBeginsFlush) != 0; }
 
-}  // namespace auspex::keyd
+}  // namespace auspex

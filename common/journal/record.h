@@ -2,18 +2,18 @@
 // One record of the journal as a value, and its octets (docs/formats/journal.md). Encoding and
 // decoding are exact inverses: what decodes is re-encoded to the same octets. Pure functions, safe
 // from any thread.
-#ifndef AUSPEX_KEYD_JOURNAL_RECORD_H_
-#define AUSPEX_KEYD_JOURNAL_RECORD_H_
+#ifndef AUSPEX_COMMON_JOURNAL_RECORD_H_
+#define AUSPEX_COMMON_JOURNAL_RECORD_H_
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include "keyd/digest.h"
-#include "keyd/intent.h"
+#include "common/journal/digest.h"
+#include "common/journal/intent.h"
 
-namespace auspex::keyd {
+namespace auspex {
 
 // Each text of a record is cut to this many octets when it is encoded.
 inline constexpr size_t kMaxRecordText = 255;
@@ -60,6 +60,6 @@ bool BeginsFlush(uint32_t word);
 void AppendLe(std::string& out, uint64_t value, size_t octets);
 uint64_t ReadLe(std::string_view octets);
 
-}  // namespace auspex::keyd
+}  // namespace auspex
 
-#endif  // AUSPEX_KEYD_JOURNAL_RECORD_H_
+#endif  // AUSPEX_COMMON_JOURNAL_RECORD_H_

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // The closed lists of what keyd can be asked for, by whom, and how it ended. The numbers are
 // written to the journal and are never used again for something else. Plain data.
-#ifndef AUSPEX_KEYD_INTENT_H_
-#define AUSPEX_KEYD_INTENT_H_
+#ifndef AUSPEX_COMMON_JOURNAL_INTENT_H_
+#define AUSPEX_COMMON_JOURNAL_INTENT_H_
 
 #include <cstdint>
 #include <optional>
 #include <string_view>
 
-namespace auspex::keyd {
+namespace auspex {
 
-enum class Role : uint8_t { kRequest = 1, kResult = 2, kOwner = 3 };
+// kSelf: keyd on its own account (checkpoints at start, at rotation and at the end).
+enum class Role : uint8_t { kRequest = 1, kResult = 2, kOwner = 3, kSelf = 4 };
 
 enum class Intent : uint8_t {
   // Requests to the coordinator, one a route (wire protocol, section 5).
@@ -33,11 +34,15 @@ enum class Intent : uint8_t {
   // Results (4.1 and 4.3).
   kSignResult = 32,
   kSignRawText = 33,
+  // The journal's own state, as a C2SP tlog-checkpoint note.
+  kSignCheckpoint = 48,
   // What the owner did to the key. Nothing is signed.
   kCreateKey = 64,
   kDestroyKey = 65,
   kSetEnrolment = 66,
   kOpenGrant = 67,
+  kImportKey = 68,
+  kSealKey = 69,
 };
 
 enum class Outcome : uint8_t {
@@ -69,6 +74,6 @@ struct Caller {
   uint32_t uid = 0;
 };
 
-}  // namespace auspex::keyd
+}  // namespace auspex
 
-#endif  // AUSPEX_KEYD_INTENT_H_
+#endif  // AUSPEX_COMMON_JOURNAL_INTENT_H_

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-#include "keyd/intent.h"
+#include "common/journal/intent.h"
 
-namespace auspex::keyd {
+namespace auspex {
 
 std::string_view RoleWord(Role role) {
   switch (role) {
@@ -11,6 +11,8 @@ std::string_view RoleWord(Role role) {
       return "result";
     case Role::kOwner:
       return "owner";
+    case Role::kSelf:
+      return "self";
   }
   return "unknown";
 }
@@ -51,6 +53,8 @@ std::string_view IntentWord(Intent intent) {
       return "sign_result";
     case Intent::kSignRawText:
       return "sign_raw_text";
+    case Intent::kSignCheckpoint:
+      return "sign_checkpoint";
     case Intent::kCreateKey:
       return "create_key";
     case Intent::kDestroyKey:
@@ -59,6 +63,10 @@ std::string_view IntentWord(Intent intent) {
       return "set_enrolment";
     case Intent::kOpenGrant:
       return "open_grant";
+    case Intent::kImportKey:
+      return "import_key";
+    case Intent::kSealKey:
+      return "seal_key";
   }
   return "unknown";
 }
@@ -105,4 +113,4 @@ std::optional<OwnerAct> GrantNeededFor(Intent intent) {
   }
 }
 
-}  // namespace auspex::keyd
+}  // namespace auspex
