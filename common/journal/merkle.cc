@@ -10,18 +10,26 @@
 namespace auspex {
 
 Digest32 LeafHash(std::string_view leaf) {
-  Sha256Stream hash;
-  hash.Update(std::string_view("\0", 1));
-  hash.Update(leaf);
-  return ToDigest(hash.Finish());
+  // Straight to libsodium: a journal of a million records is hashed at every start.
+  static constexpr unsigned char kLeaf = 0;
+  crypto_hash_sha256_state state;
+  crypto_hash_sha256_init(&state);
+  crypto_hash_sha256_update(&state, &kLeaf, 1);
+  crypto_hash_sha256_update(&state, reinterpret_cast<const unsigned char*>(leaf.data()),
+                            leaf.size());
+  Digest32 digest;
+  crypto_hash_sha256_final(&state, digest.data());
+  return digest;
 }
 
 Digest32 NodeHash(const Digest32& left, const Digest32& right) {
-  std::array<char, 1 + 2 * sizeof(Digest32)> octets;
+  std::array<unsigned char, 1 + 2 * sizeof(Digest32)> octets;
   octets[0] = 1;
   std::memcpy(octets.data() + 1, left.data(), left.size());
   std::memcpy(octets.data() + 1 + left.size(), right.data(), right.size());
-  return ToDigest(Sha256({octets.data(), octets.size()}));
+  Digest32 digest;
+  crypto_hash_sha256(digest.data(), octets.data(), octets.size());
+  return digest;
 }
 
 Digest32 EmptyRoot() { return ToDigest(Sha256("")); }

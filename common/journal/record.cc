@@ -2,11 +2,11 @@
 #include "common/journal/record.h"
 
 #include "common/crypto/sha256.h"
+#include "common/journal/merkle.h"
 
 namespace auspex {
 namespace {
 
-constexpr uint8_t kRecordKind = 1;
 constexpr uint32_t kBeginsFlush = 0x8000;  // in the length word
 
 void AppendText(std::string& out, std::string_view text) {
@@ -84,10 +84,25 @@ std::optional<JournalRecord> DecodeRecordBody(std::string_view body) {
 }
 
 Digest32 ChainAfter(const Digest32& previous, std::string_view body) {
-  Sha256Stream hash;
-  hash.Update(AsText(previous));
-  hash.Update(body);
-  return ToDigest(hash.Finish());
+  return ToDigest(Sha256(std::string(AsText(previous)) + std::string(body)));
+}
+
+std::string EncodeCheckpointBody(std::string_view note) {
+  std::string body(1, static_cast<char>(kCheckpointKind));
+  body += note;
+  return body;
+}
+
+Digest32 FrameCheck(std::string_view body) {
+  return !body.empty() && static_cast<uint8_t>(body[0]) == kRecordKind ? LeafHash(body)
+                                                                       : ToDigest(Sha256(body));
+}
+
+void AppendFrame(std::string& out, std::string_view body, const Digest32& check,
+                 bool begins_flush) {
+  AppendLe(out, LengthWord(body.size(), begins_flush), 4);
+  out += body;
+  out += AsText(check);
 }
 
 uint32_t LengthWord(size_t body_octets, bool begins_flush) {

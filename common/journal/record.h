@@ -28,25 +28,34 @@ struct JournalEntry {
   int64_t time_micros = 0;  // Unix
   int64_t created = 0;      // the request's `created`, Unix seconds; 0 when there is none
   Digest32 digest{};        // SHA-256 of the signed octets; zero when nothing was signed
-  Digest32 bound{};         // submit_result: SHA-256 of the body; else zero
-  std::string subject;      // assignment, result, manifest, account or key it is about
-  std::string unit;         // unit id, where there is one
-  std::string cause;        // of a refusal
+  // submit_result: SHA-256 of the body. sign_checkpoint: SHA-256 of the newest signed note before
+  // it, zero for the first. Else zero.
+  Digest32 bound{};
+  std::string subject;  // assignment, result, manifest, account or key it is about
+  std::string unit;     // unit id, where there is one
+  std::string cause;    // of a refusal
 };
 
 struct JournalRecord : JournalEntry {
   uint64_t sequence = 0;  // from 1
-  Digest32 chain{};       // SHA-256(previous chain || body)
+  Digest32 leaf{};        // the record's leaf in the tree: SHA-256(0x00 || body)
+  Digest32 chain{};
 };
+Digest32 ChainAfter(const Digest32& previous, std::string_view body);
 
 // The body of `entry` at `sequence`: kMinRecordBody..kMaxRecordBody octets.
 std::string EncodeRecordBody(const JournalEntry& entry, uint64_t sequence);
-// The record of `body`, without its chain; nullopt when a field has a value that EncodeRecordBody
+// The record of `body`, without its leaf; nullopt when a field has a value that EncodeRecordBody
 // never writes.
 std::optional<JournalRecord> DecodeRecordBody(std::string_view body);
 
-// The chain's value after a record with `body`.
-Digest32 ChainAfter(const Digest32& previous, std::string_view body);
+// A frame's body is a record's (its first octet is 1) or a checkpoint's: this octet and a signed
+// note. The check behind a body: a record's is its leaf in the tree, a checkpoint's its SHA-256.
+inline constexpr uint8_t kRecordKind = 1, kCheckpointKind = 2;
+std::string EncodeCheckpointBody(std::string_view note);
+Digest32 FrameCheck(std::string_view body);
+// Appends length word, body and check.
+void AppendFrame(std::string& out, std::string_view body, const Digest32& check, bool begins_flush);
 
 // The length word in front of a body: its low half is the length, its high half the complement, so
 // that a damaged length is never taken for a record that was cut short. `begins_flush` marks the
