@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <utility>
 
@@ -21,6 +22,8 @@ namespace {
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447
 #endif
+
+std::atomic<bool> accept_unlocked{false};
 
 size_t PageOctets() { return static_cast<size_t>(::sysconf(_SC_PAGESIZE)); }
 
@@ -56,18 +59,23 @@ absl::StatusOr<SecretMemory> SecretMemory::Map(size_t octets, int secret_fd) {
     // memfd_secret memory is locked, never dumped and unreadable for the kernel's own paths; here
     // it has to be said.
     if (::mlock(inner, page) != 0) {
-      return absl::ResourceExhaustedError(
-          "secret memory: cannot lock a page; raise the limit RLIMIT_MEMLOCK (ulimit -l)");
+      if (!accept_unlocked) {
+        return absl::ResourceExhaustedError(
+            "secret memory: cannot lock a page; raise the limit RLIMIT_MEMLOCK (ulimit -l)");
+      }
+      memory.kind_ = Kind::kUnlocked;
     }
     if (::madvise(inner, page, MADV_DONTDUMP) != 0 ||
         ::madvise(inner, page, MADV_WIPEONFORK) != 0) {
       return ErrnoStatus(errno, "madvise", "secret memory");
     }
-  } else {
-    ::madvise(inner, page, MADV_DONTFORK);
+  } else if (::madvise(inner, page, MADV_DONTFORK) != 0) {
+    return ErrnoStatus(errno, "madvise", "secret memory");
   }
   return memory;
 }
+
+void SecretMemory::AcceptUnlocked() { accept_unlocked = true; }
 
 SecretMemory::SecretMemory(SecretMemory&& other) noexcept
     : region_(std::exchange(other.region_, nullptr)),

@@ -17,7 +17,7 @@ namespace auspex::keyd {
 
 class SecretMemory {
  public:
-  enum class Kind { kSecretFd, kLocked };
+  enum class Kind { kSecretFd, kLocked, kUnlocked };
   // Largest object: what fits one page.
   static constexpr size_t kMaxOctets = 4096;
 
@@ -26,6 +26,10 @@ class SecretMemory {
   static absl::StatusOr<SecretMemory> Create(size_t octets);
   // Like Create, without trying memfd_secret: the way of an older kernel, for tests.
   static absl::StatusOr<SecretMemory> CreateLocked(size_t octets);
+
+  // From now on a page that can neither be secret nor locked is taken as it is (kUnlocked). For an owner who accepted that in
+  // the configuration; never undone.
+  static void AcceptUnlocked();
 
   SecretMemory(SecretMemory&& other) noexcept;
   SecretMemory& operator=(SecretMemory&& other) noexcept;

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "common/harden/allow_list.h"
+
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <string>
+
+#include "common/base/cat.h"
+#include "common/base/errno_status.h"
+#include "common/base/status_macros.h"
+#include "common/base/unique_fd.h"
+
+namespace auspex {
+namespace {
+
+struct ReleaseContext {
+  void operator()(void* context) const { seccomp_release(context); }
+};
+using Context = std::unique_ptr<void, ReleaseContext>;
+
+absl::Status Failed(int negative_errno, std::string_view what) {
+  return ErrnoStatus(-negative_errno, "allow-list", what);
+}
+
+// Negative numbers are libseccomp's way to say that other architectures have the call and this one has not.
+absl::StatusOr<int> Resolve(std::string_view name) {
+  const int number = seccomp_syscall_resolve_name(std::string(name).c_str());
+  if (number == __NR_SCMP_ERROR) {
+    return absl::InternalError(Cat("allow-list: libseccomp does not know the call ", name));
+  }
+  return number;
+}
+
+absl::Status AddRow(scmp_filter_ctx context, const AllowedCall& row, int own_pid) {
+  ASSIGN_OR_RETURN(const int number, Resolve(row.name));
+  if (number < 0) return absl::OkStatus();
+  std::vector<scmp_arg_cmp> checks;
+  for (const ArgumentCheck& check : row.when) {
+    const uint64_t value = check.value == kOwnPid ? static_cast<uint64_t>(own_pid) : check.value;
+    checks.push_back({check.argument, SCMP_CMP_MASKED_EQ, check.mask, value});
+  }
+  const int error = seccomp_rule_add_exact_array(
+      context, SCMP_ACT_ALLOW, number, static_cast<unsigned>(checks.size()), checks.data());
+  return error == 0 ? absl::OkStatus() : Failed(error, row.name);
+}
+
+absl::StatusOr<std::vector<sock_filter>> Export(scmp_filter_ctx context) {
+  const UniqueFd file(::memfd_create("allow-list", MFD_CLOEXEC));
+  if (!file) return ErrnoStatus(errno, "memfd_create", "allow-list");
+  if (const int error = seccomp_export_bpf(context, file.get()); error != 0) {
+    return Failed(error, "export");
+  }
+  struct stat info {};
+  if (::fstat(file.get(), &info) != 0) return ErrnoStatus(errno, "fstat", "allow-list");
+  const auto octets = static_cast<size_t>(info.st_size);
+  std::vector<sock_filter> program(octets / sizeof(sock_filter));
+  if (program.empty() || program.size() > BPF_MAXINSNS ||
+      ::pread(file.get(), program.data(), octets, 0) != static_cast<ssize_t>(octets)) {
+    return absl::InternalError(Cat("allow-list: a program of ", octets, " octets"));
+  }
+  return program;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<sock_filter>> Compile(const AllowList& list, int own_pid) {
+  const Context context(seccomp_init(SCMP_ACT_KILL_PROCESS));
+  if (context == nullptr) return absl::UnavailableError("allow-list: no seccomp");
+  if (const int error =
+          seccomp_attr_set(context.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+      error != 0) {
+    return Failed(error, "action for foreign architectures");
+  }
+  // A binary tree over the numbers: the kernel runs the program for every call whose arguments are checked.
+  if (const int error = seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2); error != 0) {
+    return Failed(error, "optimize");
+  }
+  for (const AllowedCall& row : list.allowed) {
+    RETURN_IF_ERROR(AddRow(context.get(), row, own_pid));
+  }
+  for (const AbsentCall& row : list.absent) {
+    ASSIGN_OR_RETURN(const int number, Resolve(row.name));
+    if (number < 0) continue;
+    if (const int error = seccomp_rule_add_exact(context.get(), SCMP_ACT_ERRNO(ENOSYS), number, 0);
+        error != 0) {
+      return Failed(error, row.name);
+    }
+  }
+  return Export(context.get());
+}
+
+absl::Status KeepOnly(const AllowList& list) {
+  ASSIGN_OR_RETURN(std::vector<sock_filter> program, Compile(list, ::getpid()));
+  const sock_fprog loaded{static_cast<unsigned short>(program.size()), program.data()};
+  // With TSYNC the kernel answers with a thread's id when that thread could not be brought along.
+  const long answer =
+      ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &loaded);
+  if (answer != 0) {
+    return absl::UnavailableError(
+        answer > 0 ? Cat("seccomp: thread ", answer, " has a filter of its own")
+                   : std::string(ErrnoStatus(errno, "seccomp", "allow-list").message()));
+  }
+  // clone3 without arguments is EINVAL to the kernel and ENOSYS to a list that has it as absent.
+  for (const AbsentCall& row : list.absent) {
+    if (row.name != "clone3") continue;
+    if (::syscall(SYS_clone3, nullptr, 0) != -1 || errno != ENOSYS) {
+      return absl::UnavailableError("seccomp: the filter was taken and is not in force");
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace auspex
