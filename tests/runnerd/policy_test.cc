@@ -16,13 +16,13 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "runnerd/seccomp_filter.h"
 #include "runnerd/seccomp_policy.h"
+#include "tests/support/bpf.h"
 
 namespace auspex::runnerd {
 namespace {
@@ -35,62 +35,7 @@ constexpr uint32_t kNative = AUDIT_ARCH_AARCH64, kForeign = AUDIT_ARCH_ARM;
 constexpr uint32_t kAllow = SECCOMP_RET_ALLOW, kEperm = SECCOMP_RET_ERRNO | EPERM,
                    kEnosys = SECCOMP_RET_ERRNO | ENOSYS;
 
-// The kernel's classic BPF machine, as far as seccomp programs use it.
-uint32_t Evaluate(const std::vector<sock_filter>& program, const seccomp_data& data) {
-  uint32_t a = 0, x = 0, memory[BPF_MEMWORDS] = {};
-  for (size_t at = 0; at < program.size(); ++at) {
-    const sock_filter& i = program[at];
-    const uint32_t operand = BPF_SRC(i.code) == BPF_X ? x : i.k;
-    switch (BPF_CLASS(i.code)) {
-      case BPF_LD:
-        if (BPF_MODE(i.code) == BPF_ABS) {
-          memcpy(&a, reinterpret_cast<const char*>(&data) + i.k, 4);
-        } else {
-          a = BPF_MODE(i.code) == BPF_MEM ? memory[i.k] : i.k;
-        }
-        break;
-      case BPF_LDX:
-        x = BPF_MODE(i.code) == BPF_MEM ? memory[i.k] : i.k;
-        break;
-      case BPF_ST:
-        memory[i.k] = a;
-        break;
-      case BPF_STX:
-        memory[i.k] = x;
-        break;
-      case BPF_ALU:
-        if (BPF_OP(i.code) == BPF_AND) a &= operand;
-        if (BPF_OP(i.code) == BPF_OR) a |= operand;
-        break;
-      case BPF_JMP: {
-        bool taken = true;
-        if (BPF_OP(i.code) == BPF_JA) {
-          at += i.k;
-          break;
-        }
-        if (BPF_OP(i.code) == BPF_JEQ) taken = a == operand;
-        if (BPF_OP(i.code) == BPF_JGT) taken = a > operand;
-        if (BPF_OP(i.code) == BPF_JGE) taken = a >= operand;
-        if (BPF_OP(i.code) == BPF_JSET) taken = (a & operand) != 0;
-        at += taken ? i.jt : i.jf;
-        break;
-      }
-      case BPF_RET:
-        return i.k;
-      case BPF_MISC:
-        if (BPF_MISCOP(i.code) == BPF_TAX) x = a;
-        if (BPF_MISCOP(i.code) == BPF_TXA) a = x;
-        break;
-      default:
-        ADD_FAILURE() << "unknown instruction " << i.code;
-        return 0;
-    }
-  }
-  ADD_FAILURE() << "the program ran over its end";
-  return 0;
-}
-
-class PolicyTest : public testing::Test {
+class PolicyTest : public ::testing::Test {
  protected:
   void SetUp() override {
     absl::StatusOr<UniqueFd> file = BuildSeccompFilter(TenantPolicy());
@@ -107,7 +52,7 @@ class PolicyTest : public testing::Test {
     data.nr = static_cast<int>(number);
     data.arch = arch;
     for (size_t i = 0; i < arguments.size(); ++i) data.args[i] = arguments[i];
-    return Evaluate(program_, data);
+    return testing::EvaluateBpf(program_, data);
   }
   std::vector<sock_filter> program_;
 };
