@@ -53,12 +53,11 @@ BootstrapOutcome FinishRecorded(Worker& worker, const stated_v1::Identity& ident
     return Failed(kExitRefused, DifferentKeys(key.public_key_hex(), identity.public_key_hex()),
                   "bring the enrolled key back, or: auspex withdraw, then auspex bootstrap");
   }
-  // An earlier run may have ended between the record and the pin.
-  if (key.worker_id() != identity.worker_id() || key.base_url() != identity.base_url()) {
-    if (absl::Status status = worker->SetEnrolment(identity.base_url(), identity.worker_id());
-        !status.ok()) {
-      return Failed(kExitFailure, status);
-    }
+  // Always, and not only when an earlier run ended between the record and the pin: by pinning anew
+  // the owner confirms this machine's clock to keyd (docs/SIGNING.md, "created").
+  if (absl::Status status = worker->SetEnrolment(identity.base_url(), identity.worker_id());
+      !status.ok()) {
+    return Failed(kExitFailure, status);
   }
   BootstrapOutcome outcome;
   outcome.worker_id = identity.worker_id();

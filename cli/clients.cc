@@ -7,6 +7,7 @@
 #include "auspex/stated/v1/stated.grpc.pb.h"
 #include "common/base/status_macros.h"
 #include "common/ipc/channel.h"
+#include "common/ipc/role_key.h"
 
 namespace auspex::cli {
 namespace {
@@ -79,6 +80,13 @@ using RunStub = runnerd_v1::Sandboxes::Stub;
 
 Clients::Clients(const Layout& layout, double local_seconds)
     : stubs_(std::make_unique<Stubs>()), local_seconds_(local_seconds) {
+  // Made here when the daemons have yet to start, since a channel reads its key once. One that
+  // cannot be made is missed by the connection that needs it.
+  if (layout.mode() != Layout::Mode::kSystem) {
+    for (const char* daemon : {"keyd", "stated", "netd", "runnerd"}) {
+      EnsureRoleKey(layout.Socket(daemon, "owner")).IgnoreError();
+    }
+  }
   const auto stated = ConnectTo(layout.Socket("stated", "owner"));
   stubs_->keyd = keyd_v1::KeyOwner::NewStub(ConnectTo(layout.Socket("keyd", "owner")));
   stubs_->query = stated_v1::Query::NewStub(stated);
@@ -114,9 +122,11 @@ absl::StatusOr<bool> Clients::DestroyKey() {
   return response.existed();
 }
 
-absl::Status Clients::OpenGrant(keyd_v1::OwnerAct act, uint32_t lifetime_seconds) {
+absl::Status Clients::OpenGrant(keyd_v1::OwnerAct act, const std::string& worker_id,
+                                uint32_t lifetime_seconds) {
   keyd_v1::OpenGrantRequest request;
   request.set_act(act);
+  request.set_worker_id(worker_id);
   request.set_lifetime_seconds(lifetime_seconds);
   return Unary(*stubs_->keyd, &KeyStub::OpenGrant, request, "keyd.OpenGrant", local_seconds_)
       .status();

@@ -35,7 +35,8 @@ class Clients {
   absl::Status SetEnrolment(const std::string& base_url, const std::string& worker_id);
   // True when there was a key.
   absl::StatusOr<bool> DestroyKey();
-  absl::Status OpenGrant(keyd_v1::OwnerAct act, uint32_t lifetime_seconds);
+  absl::Status OpenGrant(keyd_v1::OwnerAct act, const std::string& worker_id,
+                         uint32_t lifetime_seconds);
   absl::Status ListJournal(uint64_t first_sequence, uint64_t limit,
                            const std::function<void(const keyd_v1::JournalRecord&)>& visit);
 

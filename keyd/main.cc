@@ -12,11 +12,13 @@
 #include "common/base/clock.h"
 #include "common/base/startup_pages.h"
 #include "common/base/status_macros.h"
-#include "common/harden/harden.h"
 #include "common/ipc/daemon.h"
 #include "common/ipc/role_server.h"
 #include "common/log/log.h"
+#include "keyd/checkpointer.h"
 #include "keyd/custody.h"
+#include "keyd/hardening.h"
+#include "keyd/journal_start.h"
 #include "keyd/owner_service.h"
 #include "keyd/request_service.h"
 #include "keyd/result_service.h"
@@ -28,54 +30,35 @@ namespace {
 
 constexpr int kCleanStop = 0, kFailedAtWork = 1, kRefusedToStart = 2;
 
-absl::Status InStep(std::string_view step, const absl::Status& status) {
-  return absl::Status(status.code(), Cat(step, ": ", std::string(status.message())));
-}
-
-// Layers that keyd does not run without, put in place before the key is read.
-absl::Status HardenOrRefuse() {
-  if (absl::Status s = DisableDumps(); !s.ok()) return InStep("hardening no-dump", s);
-  if (absl::Status s = NoNewPrivileges(); !s.ok()) return InStep("hardening no-new-privileges", s);
-  if (absl::Status s = OnlyUnixSockets(); !s.ok()) return InStep("hardening only-unix-sockets", s);
-  return absl::OkStatus();
-}
-
-// Layers that an older kernel may lack: their names go into the status, `missing`.
-void HardenAsFarAsPossible(const Daemon& daemon, const SealSources& sources,
-                           std::vector<std::string>& missing) {
-  const auto note = [&missing](const char* layer, const absl::Status& status) {
-    if (status.ok()) return;
-    missing.push_back(layer);
-    LogWarning("hardening_missing", {{"layer", layer}, {"cause", std::string(status.message())}});
-  };
-  note("deny-exec", DenyExec());
+// What Landlock leaves: keyd's own state, its run folder, where sockets are made and removed, and the sources of the seal.
+FileRules OwnFiles(const Daemon& daemon, const SealSources& sources) {
   FileRules rules;
-  // Sockets are made and removed in the run folder; everything else that keyd writes is its own
-  // state.
   rules.read_write = {daemon.state_dir(), daemon.layout().RunDir("keyd")};
   // gRPC counts processors.
   rules.read_only = {"/sys/devices/system/cpu"};
   for (const std::string& path : {sources.credential_path, sources.passphrase_path}) {
     if (!path.empty()) rules.read_only.push_back(path);
   }
-  note("landlock", RestrictFiles(rules));
+  return rules;
 }
 
-absl::StatusOr<std::unique_ptr<Journal>> OpenJournal(const std::string& path,
-                                                     AssignmentLedger& ledger) {
-  ASSIGN_OR_RETURN(std::unique_ptr<JournalFile> file,
-                   OpenJournalFile(path, Clock::System().NowMicros()));
-  absl::StatusOr<std::unique_ptr<Journal>> journal = Journal::Open(
-      std::move(file), [&ledger](const JournalRecord& record) { ledger.Replay(record); });
-  if (!journal.ok()) {
-    return absl::Status(journal.status().code(),
-                        Cat(path, ": ", std::string(journal.status().message()),
-                            ". keyd does not start on a journal that was changed: keep the file as "
-                            "evidence, put a backup in its place, or "
-                            "destroy the identity and bootstrap a new one"));
-  }
-  if ((*journal)->torn_octets() > 0) {
-    LogWarning("journal_tail_cut", {{"octets", (*journal)->torn_octets()}, {"path", path}});
+absl::StatusOr<std::unique_ptr<Journal>> OpenJournal(const Daemon& daemon, const KeyRing& keys,
+                                                     AssignmentLedger& ledger,
+                                                     CreatedClock& created) {
+  JournalStart start;
+  start.state_dir = daemon.state_dir();
+  start.options.segment_octets =
+      static_cast<uint64_t>(daemon.config().journal_segment_mb) * 1024 * 1024;
+  start.now_micros = Clock::System().NowMicros();
+  start.public_key_hex = keys.view().public_key_hex();
+  ASSIGN_OR_RETURN(std::unique_ptr<Journal> journal,
+                   StartJournal(start, [&](const JournalRecord& record) {
+                     ledger.Replay(record);
+                     created.Replay(record);
+                   }));
+  if (journal->torn_octets() > 0) {
+    LogWarning("journal_tail_cut",
+               {{"octets", journal->torn_octets()}, {"path", journal->path()}});
   }
   return journal;
 }
@@ -84,30 +67,33 @@ absl::Status Serve(Daemon& daemon) {
   if (sodium_init() < 0) return absl::InternalError("libsodium: cannot be initialised");
   // A limit on file sizes is a full disk to the journal, not a death.
   ::signal(SIGXFSZ, SIG_IGN);
-  RETURN_IF_ERROR(HardenOrRefuse());
   const SealSources sources = SealSources::FromEnvironment(daemon.state_dir());
-  std::vector<std::string> missing;
-  // Before gRPC has threads: file rules hold for a thread and its children.
-  HardenAsFarAsPossible(daemon, sources, missing);
+  Hardening hardening;
+  RETURN_IF_ERROR(hardening.Accept(daemon.config().accept_missing_hardening));
+  RETURN_IF_ERROR(hardening.BeforeTheKey(OwnFiles(daemon, sources)));
   RETURN_IF_ERROR(SelfTest());
 
   const Clock& clock = Clock::System();
-  const std::string journal_path = daemon.state_dir() + "/journal.log";
+  ASSIGN_OR_RETURN(const std::unique_ptr<Rates> rates,
+                   Rates::Create(daemon.config().signing_rates, clock));
   AssignmentLedger ledger;
-  ASSIGN_OR_RETURN(const std::unique_ptr<Journal> journal, OpenJournal(journal_path, ledger));
+  CreatedClock created(clock);
   ASSIGN_OR_RETURN(const std::unique_ptr<KeyRing> keys, KeyRing::Load(daemon.state_dir(), sources));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Journal> journal,
+                   OpenJournal(daemon, *keys, ledger, created));
 
   // Only a new start, which reads what the disk really holds, makes the journal usable again: leave
   // that to the supervisor, so that a disk that was full for an hour does not stop the worker for
   // good.
   journal->OnFailure([&daemon] { daemon.RequestStop(); });
   Recorder recorder(*journal, clock);
+  Checkpointer checkpointer(*journal, *keys, clock);
   Grants grants(clock);
-  SigningBoundary boundary(*keys, recorder, ledger, grants, clock);
-  Custody custody(*keys, recorder, grants);
+  SigningBoundary boundary({*keys, recorder, ledger, grants, created, *rates});
+  Custody custody(*keys, recorder, grants, created, *rates);
   RequestService request_service(boundary, *keys);
   ResultService result_service(boundary);
-  OwnerService owner_service({custody, *keys, *journal, recorder, journal_path, missing});
+  OwnerService owner_service({custody, *keys, *journal, recorder, checkpointer, hardening});
 
   const auto options = [&daemon](const char* role, const char* peer, int max_message) {
     RoleServer::Options o;
@@ -131,6 +117,9 @@ absl::Status Serve(Daemon& daemon) {
                    RoleServer::Start(options("owner", "cli", 64 * 1024), {&owner_service}));
   owner_service.peers().Set(owner_server.get());
 
+  RETURN_IF_ERROR(checkpointer.SignIfGrown());
+  checkpointer.Start();
+  RETURN_IF_ERROR(hardening.WhenServing());
   LogInfo("serving", {{"key", keys->view().public_key_hex()},
                       {"seal", SealWord(keys->seal())},
                       {"journal_records", journal->head().records},
@@ -138,7 +127,12 @@ absl::Status Serve(Daemon& daemon) {
   daemon.NotifyReady();
   ReleaseStartupPages();
   const int signal = daemon.WaitForStop();
+  // Calls that follow the journal end, too.
+  checkpointer.Stop();
   for (const auto* server : {&owner_server, &result_server, &request_server}) (*server)->Shutdown();
+  if (const absl::Status s = checkpointer.SignIfGrown(); !s.ok()) {
+    LogWarning("checkpoint_failed", {{"cause", std::string(s.message())}});
+  }
   LogInfo("stopped", {{"signal", signal}, {"signatures", recorder.signatures()}});
   // No signal: the journal asked for it.
   if (signal == 0) return absl::AbortedError("the journal cannot be written");

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "keyd/owner_service.h"
 
+#include <algorithm>
+#include <chrono>
 #include <optional>
 
+#include "common/base/cat.h"
 #include "common/ipc/channel.h"
-#include "common/journal/merkle.h"
+#include "common/log/log.h"
 #include "keyd/request_service.h"
 
 namespace auspex::keyd {
@@ -46,8 +49,22 @@ void Fill(const JournalRecord& record, v1::JournalRecord& out) {
       out.set_cause(record.cause);
       break;
   }
-  out.set_leaf_hash(std::string(AsText(LeafHash(EncodeRecordBody(record, record.sequence)))));
+  out.set_leaf_hash(std::string(AsText(record.leaf)));
 }
+
+// Calls that follow the journal at the same time.
+constexpr int kMaxFollowers = 4;
+
+class Counted {
+ public:
+  explicit Counted(std::atomic<int>& count) : count_(count), number_(++count) {}
+  ~Counted() { --count_; }
+  int number() const { return number_; }
+
+ private:
+  std::atomic<int>& count_;
+  const int number_;
+};
 
 }  // namespace
 
@@ -56,12 +73,21 @@ grpc::Status OwnerService::GetStatus(grpc::ServerContext*, const v1::GetStatusRe
   FillIdentity(parts_.keys.view(), *response->mutable_identity());
   const Journal::Head head = parts_.journal.head();
   response->set_journal_records(head.records);
-  response->set_journal_root(std::string(AsText(head.chain)));
-  response->set_journal_path(parts_.journal_path);
+  response->set_journal_root(std::string(AsText(head.root)));
+  response->set_journal_path(parts_.journal.path());
+  response->set_journal_octets(head.octets);
+  response->set_journal_segments(static_cast<uint32_t>(head.segments));
+  response->set_checkpoint(head.checkpoint);
   response->set_keystore("sealed-file");
   response->set_seal(std::string(SealWord(parts_.keys.seal())));
-  for (const std::string& layer : parts_.missing_hardening) response->add_missing_hardening(layer);
-  if (!parts_.keys.key_in_secret_memory()) response->add_missing_hardening("memfd_secret");
+  for (const Hardening::Layer& layer : parts_.hardening.layers()) {
+    v1::HardeningLayer& out = *response->add_hardening();
+    out.set_name(layer.name);
+    out.set_in_force(layer.in_force);
+    out.set_accepted_missing(layer.accepted_missing);
+    out.set_detail(layer.detail);
+    if (!layer.in_force) response->add_missing_hardening(layer.name);
+  }
   response->set_signatures(parts_.recorder.signatures());
   response->set_refusals(parts_.recorder.refusals());
   return grpc::Status::OK;
@@ -70,7 +96,10 @@ grpc::Status OwnerService::GetStatus(grpc::ServerContext*, const v1::GetStatusRe
 grpc::Status OwnerService::CreateKey(grpc::ServerContext* context, const v1::CreateKeyRequest*,
                                      v1::KeyIdentity* response) {
   const absl::Status status = parts_.custody.CreateKey(peers_.CallerOf(Role::kOwner, *context));
-  if (status.ok()) FillIdentity(parts_.keys.view(), *response);
+  if (status.ok()) {
+    CheckpointOfNewKey();
+    FillIdentity(parts_.keys.view(), *response);
+  }
   return ToGrpc(status);
 }
 
@@ -94,22 +123,73 @@ grpc::Status OwnerService::OpenGrant(grpc::ServerContext* context,
                                      v1::OpenGrantResponse* response) {
   const std::optional<OwnerAct> act = ActOf(request->act());
   if (!act) return ToGrpc(absl::InvalidArgumentError("act: none that is known was given"));
-  const absl::StatusOr<int64_t> ends = parts_.custody.OpenGrant(
-      peers_.CallerOf(Role::kOwner, *context), *act, request->lifetime_seconds());
+  const absl::StatusOr<int64_t> ends =
+      parts_.custody.OpenGrant(peers_.CallerOf(Role::kOwner, *context), *act, request->worker_id(),
+                               request->lifetime_seconds());
   if (ends.ok()) response->set_expires_at_unix(*ends);
   return ToGrpc(ends.status());
+}
+
+// The first word of a new key is about the journal that holds its making. The key stands even when
+// that fails: it is logged, and made up for at the next start.
+void OwnerService::CheckpointOfNewKey() {
+  const absl::Status status = parts_.checkpointer.SignIfGrown();
+  if (!status.ok()) {
+    LogWarning("checkpoint_failed", {{"cause", std::string(status.message())}});
+  }
 }
 
 grpc::Status OwnerService::ListJournal(grpc::ServerContext* context,
                                        const v1::ListJournalRequest* request,
                                        grpc::ServerWriter<v1::JournalRecord>* writer) {
+  uint64_t next = std::max<uint64_t>(request->first_sequence(), 1);
+  uint64_t left = request->limit();
   v1::JournalRecord message;
-  return ToGrpc(parts_.journal.List(request->first_sequence(), request->limit(),
-                                    [&](const JournalRecord& record) {
-                                      message.Clear();
-                                      Fill(record, message);
-                                      return !context->IsCancelled() && writer->Write(message);
-                                    }));
+  bool more = true;
+  const auto list = [&] {
+    return parts_.journal.List(next, left, [&](const JournalRecord& record) {
+      message.Clear();
+      Fill(record, message);
+      next = record.sequence + 1;
+      if (left > 0 && --left == 0) more = false;
+      more = !context->IsCancelled() && writer->Write(message) && more;
+      return more;
+    });
+  };
+  if (!request->follow()) return ToGrpc(list());
+  // Each holds a thread.
+  const Counted counted(followers_);
+  if (counted.number() > kMaxFollowers) {
+    return ToGrpc(absl::ResourceExhaustedError(
+        Cat("follow: ", kMaxFollowers, " calls follow the journal already")));
+  }
+  while (more) {
+    if (const absl::Status s = list(); !s.ok()) return ToGrpc(s);
+    // Woken by each flush; the time is for a caller who is gone.
+    if (!parts_.journal.WaitForMore(next - 1, std::chrono::milliseconds(250))) {
+      return ToGrpc(absl::UnavailableError("auspex-keyd is stopping"));
+    }
+    more = more && !context->IsCancelled();
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status OwnerService::SignCheckpoint(grpc::ServerContext* context,
+                                          const v1::SignCheckpointRequest*,
+                                          v1::SignCheckpointResponse* response) {
+  const Caller caller = peers_.CallerOf(Role::kOwner, *context);
+  const absl::StatusOr<Checkpointer::Signed> checkpoint = parts_.checkpointer.Sign(caller);
+  if (checkpoint.ok()) {
+    parts_.recorder.CountSignature();
+    response->set_note(checkpoint->note);
+    response->set_journal_sequence(checkpoint->sequence);
+    return grpc::Status::OK;
+  }
+  if (!absl::IsFailedPrecondition(checkpoint.status())) return ToGrpc(checkpoint.status());
+  JournalEntry entry;
+  entry.caller = caller;
+  entry.intent = Intent::kSignCheckpoint;
+  return ToGrpc(parts_.recorder.Refuse(std::move(entry), checkpoint.status()));
 }
 
 }  // namespace auspex::keyd

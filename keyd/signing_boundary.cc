@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "keyd/signing_boundary.h"
 
-#include <algorithm>
 #include <utility>
 
-#include "common/base/cat.h"
 #include "common/base/status_macros.h"
 #include "common/crypto/sha256.h"
 
@@ -18,18 +16,25 @@ absl::StatusOr<SignedHttp> SigningBoundary::SignRequest(const Caller& caller,
   entry.subject = SubjectOfRefusal(request);
   entry.unit = request.unit_id;
 
-  const KeyRing::View view = keys_.view();
-  if (!view.has_key()) return recorder_.Refuse(std::move(entry), NoKey());
+  if (absl::Status s = parts_.rates.Take(request.intent); !s.ok()) {
+    return parts_.recorder.Refuse(std::move(entry), s);
+  }
+  const KeyRing::View view = parts_.keys.view();
+  if (!view.has_key()) return parts_.recorder.Refuse(std::move(entry), NoKey());
   if (view.enrolment() == nullptr) {
-    return recorder_.Refuse(std::move(entry),
-                            absl::FailedPreconditionError("no enrolment: run `auspex bootstrap`"));
+    return parts_.recorder.Refuse(
+        std::move(entry), absl::FailedPreconditionError("no enrolment: run `auspex bootstrap`"));
   }
+  // Held until the record is durable, so that records stand in the order of their `created`.
+  absl::StatusOr<CreatedClock::Hold> hold = parts_.created.Take();
+  if (!hold.ok()) return parts_.recorder.Refuse(std::move(entry), hold.status());
   absl::StatusOr<ComposedRequest> composed =
-      ComposeRequest(request, *view.enrolment(), view.public_key_hex(), clock_.NowSeconds());
-  if (!composed.ok()) return recorder_.Refuse(std::move(entry), composed.status());
-  if (absl::Status s = CheckMayRelease(request, *composed); !s.ok()) {
-    return recorder_.Refuse(std::move(entry), s);
+      ComposeRequest(request, *view.enrolment(), view.public_key_hex(), hold->created());
+  if (!composed.ok()) return parts_.recorder.Refuse(std::move(entry), composed.status());
+  if (absl::Status s = CheckMayRelease(view, request, *composed); !s.ok()) {
+    return parts_.recorder.Refuse(std::move(entry), s);
   }
+  hold->Commit();
   entry.subject = composed->subject;
   entry.unit = composed->unit;
   entry.created = composed->parts.created;
@@ -48,24 +53,15 @@ absl::StatusOr<SignedHttp> SigningBoundary::SignRequest(const Caller& caller,
 }
 
 // In an order in which a refusal uses nothing up: the grant is taken only when all else holds.
-absl::Status SigningBoundary::CheckMayRelease(const UntrustedRequest& request,
+absl::Status SigningBoundary::CheckMayRelease(const KeyRing::View& view,
+                                              const UntrustedRequest& request,
                                               const ComposedRequest& composed) {
-  RETURN_IF_ERROR(CheckClock(composed.parts.created));
   if (request.intent == Intent::kSubmitResult) {
-    RETURN_IF_ERROR(ledger_.ClaimSubmission(composed.subject, composed.body));
+    RETURN_IF_ERROR(parts_.ledger.ClaimSubmission(composed.subject, composed.body));
   }
-  if (const auto act = GrantNeededFor(request.intent)) return grants_.Take(*act);
-  return absl::OkStatus();
-}
-
-absl::Status SigningBoundary::CheckClock(int64_t created) {
-  std::lock_guard lock(clock_mutex_);
-  if (created < newest_created_ - kMaxClockStepBackSeconds) {
-    return absl::FailedPreconditionError(Cat("the clock was set back by ",
-                                             newest_created_ - created,
-                                             " s; if it is right now, restart auspex-keyd"));
+  if (const auto act = GrantNeededFor(request.intent)) {
+    return parts_.grants.Take(*act, {view.enrolment()->worker_id.str(), view.public_key_hex()});
   }
-  newest_created_ = std::max(newest_created_, created);
   return absl::OkStatus();
 }
 
@@ -76,13 +72,16 @@ absl::StatusOr<SignedOctets> SigningBoundary::SignResult(const Caller& caller,
   entry.intent = Intent::kSignResult;
   entry.subject = result.assignment_id;
   entry.unit = result.unit_id;
-  const KeyRing::View view = keys_.view();
-  if (!view.has_key()) return recorder_.Refuse(std::move(entry), NoKey());
+  if (absl::Status s = parts_.rates.Take(entry.intent); !s.ok()) {
+    return parts_.recorder.Refuse(std::move(entry), s);
+  }
+  const KeyRing::View view = parts_.keys.view();
+  if (!view.has_key()) return parts_.recorder.Refuse(std::move(entry), NoKey());
   const absl::StatusOr<ComposedResult> composed = ComposeResult(result, view.public_key_hex());
   if (composed.ok()) {
     const Digest32 digest = ToDigest(Sha256(composed->octets));
-    if (absl::Status s = ledger_.ClaimResult(composed->subject, digest); !s.ok()) {
-      return recorder_.Refuse(std::move(entry), s);
+    if (absl::Status s = parts_.ledger.ClaimResult(composed->subject, digest); !s.ok()) {
+      return parts_.recorder.Refuse(std::move(entry), s);
     }
   }
   return FinishResult(view, std::move(entry), composed);
@@ -95,14 +94,17 @@ absl::StatusOr<SignedOctets> SigningBoundary::SignRawText(const Caller& caller,
   entry.intent = Intent::kSignRawText;
   entry.subject = raw.assignment_id;
   entry.unit = raw.unit_id;
-  const KeyRing::View view = keys_.view();
-  if (!view.has_key()) return recorder_.Refuse(std::move(entry), NoKey());
+  if (absl::Status s = parts_.rates.Take(entry.intent); !s.ok()) {
+    return parts_.recorder.Refuse(std::move(entry), s);
+  }
+  const KeyRing::View view = parts_.keys.view();
+  if (!view.has_key()) return parts_.recorder.Refuse(std::move(entry), NoKey());
   return FinishResult(view, std::move(entry), ComposeRawText(raw, view.public_key_hex()));
 }
 
 absl::StatusOr<SignedOctets> SigningBoundary::FinishResult(
     const KeyRing::View& view, JournalEntry entry, const absl::StatusOr<ComposedResult>& composed) {
-  if (!composed.ok()) return recorder_.Refuse(std::move(entry), composed.status());
+  if (!composed.ok()) return parts_.recorder.Refuse(std::move(entry), composed.status());
   return Release(view, std::move(entry), composed->octets);
 }
 
@@ -112,9 +114,9 @@ absl::StatusOr<SignedOctets> SigningBoundary::Release(const KeyRing::View& view,
   out.sha256 = Sha256(octets);
   entry.outcome = Outcome::kSigned;
   entry.digest = ToDigest(out.sha256);
-  ASSIGN_OR_RETURN(const DurableRecord proof, recorder_.Record(std::move(entry)));
-  ASSIGN_OR_RETURN(out.signature, keys_.Sign(view, proof, octets));
-  recorder_.CountSignature();
+  ASSIGN_OR_RETURN(const DurableRecord proof, parts_.recorder.Record(std::move(entry)));
+  ASSIGN_OR_RETURN(out.signature, parts_.keys.Sign(view, proof, octets));
+  parts_.recorder.CountSignature();
   out.worker_pubkey = view.public_key_hex();
   out.journal_sequence = proof.sequence();
   return out;

@@ -82,7 +82,10 @@ int RunLogin(Session& session) {
     return kExitOk;
   }
   absl::Status status = worker.Need({"stated", "keyd", "netd"});
-  if (status.ok()) status = worker->OpenGrant(keyd_v1::OWNER_ACT_UPGRADE, kLoginGrantSeconds);
+  if (status.ok()) {
+    status = worker->OpenGrant(keyd_v1::OWNER_ACT_UPGRADE, before->identity().worker_id(),
+                               kLoginGrantSeconds);
+  }
   netd_v1::LoginEvent::Done done;
   bool finished = false;
   if (status.ok()) {

@@ -44,9 +44,9 @@ bool Confirmed(const Session& session, const std::string& worker_id) {
 
 // Retires at the coordinator. Whatever comes of it, the local purge goes on: the answer is for the
 // report.
-std::string RetireThere(Worker& worker, const Output& output) {
+std::string RetireThere(Worker& worker, const std::string& worker_id, const Output& output) {
   absl::Status status = worker.Need({"stated", "keyd", "netd"});
-  if (status.ok()) status = worker->OpenGrant(keyd_v1::OWNER_ACT_RETIRE, kGrantSeconds);
+  if (status.ok()) status = worker->OpenGrant(keyd_v1::OWNER_ACT_RETIRE, worker_id, kGrantSeconds);
   absl::StatusOr<netd_v1::RetireResponse> response = status.ok() ? worker->Retire() : status;
   if (!response.ok()) {
     output.Warning("withdraw", Cat("the coordinator could not be told: ",
@@ -93,7 +93,7 @@ int RunWithdraw(Session& session, const WithdrawOptions& options) {
 
   std::string coordinator = "not_enrolled";
   if (enrolled && has_key) {
-    coordinator = RetireThere(worker, output);
+    coordinator = RetireThere(worker, before->identity().worker_id(), output);
   } else if (enrolled) {
     output.Warning("withdraw", Cat("there is no usable key",
                                    key.ok() ? std::string()

@@ -29,7 +29,7 @@ TEST(Grant, WithoutOneTheActIsRefusedAndRecorded) {
 TEST(Grant, IsGoodForOneSignatureOfItsOwnAct) {
   for (const Act& act : kActs) {
     Rig rig;
-    ASSERT_TRUE(rig.custody.OpenGrant(kOwner, act.act, 60).ok());
+    ASSERT_TRUE(rig.custody.OpenGrant(kOwner, act.act, kSomeWorker, 60).ok());
     for (const Act& other : kActs) {
       if (other.act == act.act) continue;
       EXPECT_FALSE(rig.boundary.SignRequest(kNetd, GoodRequest(other.intent)).ok());
@@ -42,18 +42,18 @@ TEST(Grant, IsGoodForOneSignatureOfItsOwnAct) {
 
 TEST(Grant, EndsByTheClockThatNobodySets) {
   Rig rig;
-  ASSERT_TRUE(rig.custody.OpenGrant(kOwner, OwnerAct::kRetire, 10).ok());
+  ASSERT_TRUE(rig.custody.OpenGrant(kOwner, OwnerAct::kRetire, kSomeWorker, 10).ok());
   rig.clock.SetSeconds(1);  // an attacker's clock change does not keep it open
   rig.clock.AdvanceSeconds(10);
   EXPECT_FALSE(rig.boundary.SignRequest(kNetd, GoodRequest(Intent::kRetire)).ok());
-  ASSERT_TRUE(rig.custody.OpenGrant(kOwner, OwnerAct::kRetire, 10).ok());
+  ASSERT_TRUE(rig.custody.OpenGrant(kOwner, OwnerAct::kRetire, kSomeWorker, 10).ok());
   rig.clock.AdvanceSeconds(9);
   EXPECT_TRUE(rig.boundary.SignRequest(kNetd, GoodRequest(Intent::kRetire)).ok());
 }
 
 TEST(Grant, ABadFieldDoesNotUseItUp) {
   Rig rig;
-  ASSERT_TRUE(rig.custody.OpenGrant(kOwner, OwnerAct::kUpgrade, 10).ok());
+  ASSERT_TRUE(rig.custody.OpenGrant(kOwner, OwnerAct::kUpgrade, kSomeWorker, 10).ok());
   UntrustedRequest bad = GoodRequest(Intent::kUpgrade);
   bad.body_sha256 = "short";
   EXPECT_FALSE(rig.boundary.SignRequest(kNetd, bad).ok());
@@ -62,19 +62,65 @@ TEST(Grant, ABadFieldDoesNotUseItUp) {
 
 TEST(Grant, LifetimeIsBounded) {
   Rig rig;
-  EXPECT_EQ(rig.custody.OpenGrant(kOwner, OwnerAct::kRetire, 901).status().code(),
+  EXPECT_EQ(rig.custody.OpenGrant(kOwner, OwnerAct::kRetire, kSomeWorker, 901).status().code(),
             absl::StatusCode::kInvalidArgument);
-  const auto by_default = rig.custody.OpenGrant(kOwner, OwnerAct::kRetire, 0);
+  const auto by_default = rig.custody.OpenGrant(kOwner, OwnerAct::kRetire, kSomeWorker, 0);
   ASSERT_TRUE(by_default.ok());
   EXPECT_EQ(*by_default, rig.clock.NowSeconds() + 60);
-  EXPECT_TRUE(rig.custody.OpenGrant(kOwner, OwnerAct::kRetire, 900).ok());
+  EXPECT_TRUE(rig.custody.OpenGrant(kOwner, OwnerAct::kRetire, kSomeWorker, 900).ok());
 }
 
 TEST(Grant, DestroyingTheKeyClosesAll) {
   Rig rig;
-  ASSERT_TRUE(rig.custody.OpenGrant(kOwner, OwnerAct::kRetire, 60).ok());
+  const std::string key = rig.keys->view().public_key_hex();
+  ASSERT_TRUE(rig.custody.OpenGrant(kOwner, OwnerAct::kRetire, kSomeWorker, 60).ok());
   ASSERT_TRUE(rig.custody.DestroyKey(kOwner).ok());
-  EXPECT_EQ(rig.grants.Take(OwnerAct::kRetire).code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(rig.grants.Take(OwnerAct::kRetire, {kSomeWorker, key}).code(),
+            absl::StatusCode::kPermissionDenied);
+}
+
+TEST(Grant, NamesTheWorkerThatTheKeyIsEnrolledAs) {
+  Rig rig;
+  for (const char* worker : {"", "wkr-other", "wkr-Zk3v_Q9-aB1", "wkr-Zk3v_Q9-aB1x ", "../x"}) {
+    const absl::Status status =
+        rig.custody.OpenGrant(kOwner, OwnerAct::kRetire, worker, 60).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << worker;
+    EXPECT_EQ(std::string(status.message()).rfind("worker_id:", 0), 0u) << status;
+    EXPECT_NE(std::string(status.message()).find(kSomeWorker), std::string::npos) << status;
+    EXPECT_EQ(rig.Records().back().outcome, Outcome::kRefused);
+    EXPECT_EQ(rig.boundary.SignRequest(kNetd, GoodRequest(Intent::kRetire)).status().code(),
+              absl::StatusCode::kPermissionDenied);
+  }
+  Rig unpinned(std::nullopt);
+  EXPECT_EQ(
+      unpinned.custody.OpenGrant(kOwner, OwnerAct::kRetire, kSomeWorker, 60).status().code(),
+      absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(Grant, IsBoundToTheWorkerAndTheKey) {
+  FakeClock clock;
+  Grants grants(clock);
+  const Grants::Subject given{"wkr-1", std::string(64, 'a')};
+  for (const Grants::Subject& asked : {Grants::Subject{"wkr-2", given.public_key_hex},
+                                       Grants::Subject{given.worker_id, std::string(64, 'b')}}) {
+    ASSERT_TRUE(grants.Open(OwnerAct::kRetire, given, 60).ok());
+    const absl::Status status = grants.Take(OwnerAct::kRetire, asked);
+    EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied);
+    EXPECT_NE(std::string(status.message()).find("wkr-1"), std::string::npos) << status;
+    // Whoever asked wrongly has used it up.
+    EXPECT_FALSE(grants.Take(OwnerAct::kRetire, given).ok());
+  }
+  ASSERT_TRUE(grants.Open(OwnerAct::kRetire, given, 60).ok());
+  EXPECT_TRUE(grants.Take(OwnerAct::kRetire, given).ok());
+}
+
+TEST(Grant, PinningAnewClosesAll) {
+  Rig rig;
+  ASSERT_TRUE(rig.custody.OpenGrant(kOwner, OwnerAct::kRetire, kSomeWorker, 60).ok());
+  ASSERT_TRUE(
+      rig.custody.SetEnrolment(kOwner, "https://coord.auspexai.network/lab", kSomeWorker).ok());
+  EXPECT_EQ(rig.boundary.SignRequest(kNetd, GoodRequest(Intent::kRetire)).status().code(),
+            absl::StatusCode::kPermissionDenied);
 }
 
 TEST(Custody, EachActIsOnRecord) {
@@ -82,7 +128,7 @@ TEST(Custody, EachActIsOnRecord) {
   const std::string key = rig.keys->view().public_key_hex();
   EXPECT_EQ(rig.custody.CreateKey(kOwner).code(), absl::StatusCode::kAlreadyExists);
   EXPECT_TRUE(rig.custody.SetEnrolment(kOwner, "https://b.example", "wkr-2").ok());
-  EXPECT_TRUE(rig.custody.OpenGrant(kOwner, OwnerAct::kUnbind, 5).ok());
+  EXPECT_TRUE(rig.custody.OpenGrant(kOwner, OwnerAct::kUnbind, "wkr-2", 5).ok());
   EXPECT_TRUE(*rig.custody.DestroyKey(kOwner));
   EXPECT_FALSE(*rig.custody.DestroyKey(kOwner));
   const std::vector<JournalRecord> records = rig.Records();
@@ -91,7 +137,7 @@ TEST(Custody, EachActIsOnRecord) {
   EXPECT_EQ(records[1].intent, Intent::kSetEnrolment);
   EXPECT_EQ(records[1].outcome, Outcome::kDone);
   EXPECT_EQ(records[1].subject, "wkr-2 https://b.example");
-  EXPECT_EQ(records[2].subject, "unbind");
+  EXPECT_EQ(records[2].subject, "unbind wkr-2");
   EXPECT_EQ(records[3].intent, Intent::kDestroyKey);
   EXPECT_EQ(records[3].subject, key);
 }

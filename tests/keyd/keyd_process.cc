@@ -145,6 +145,7 @@ std::vector<v1::JournalRecord> KeydProcess::Journal(uint64_t first, uint64_t lim
 void KeydProcess::OpenGrant(v1::OwnerAct act) const {
   v1::OpenGrantRequest request;
   request.set_act(act);
+  request.set_worker_id("wkr-1");
   v1::OpenGrantResponse response;
   const grpc::Status status = owner()->OpenGrant(Deadline().get(), request, &response);
   EXPECT_TRUE(status.ok()) << status.error_message();

@@ -57,15 +57,18 @@ SecretKey KeyOf(std::string_view seed_hex) {
 }
 
 Enrolment SomeEnrolment() {
-  return *Enrolment::Parse("https://coord.auspexai.network/lab", "wkr-Zk3v_Q9-aB1x");
+  return *Enrolment::Parse("https://coord.auspexai.network/lab", kSomeWorker);
 }
 
 namespace {
 
-std::unique_ptr<Journal> OpenOrAbort(std::unique_ptr<JournalFile> file, AssignmentLedger& ledger) {
+std::unique_ptr<Journal> OpenOrAbort(std::unique_ptr<JournalFile> file, AssignmentLedger& ledger,
+                                     CreatedClock& created) {
   if (file == nullptr) file = std::make_unique<MemoryJournalFile>(MakeJournalHeader(0));
-  auto journal =
-      Journal::Open(std::move(file), [&](const JournalRecord& record) { ledger.Replay(record); });
+  auto journal = Journal::Open(std::move(file), [&](const JournalRecord& record) {
+    ledger.Replay(record);
+    created.Replay(record);
+  });
   if (!journal.ok()) std::abort();
   return *std::move(journal);
 }
@@ -74,12 +77,12 @@ std::unique_ptr<Journal> OpenOrAbort(std::unique_ptr<JournalFile> file, Assignme
 
 Rig::Rig(std::optional<Enrolment> enrolment, std::string_view seed_hex,
          std::unique_ptr<JournalFile> file)
-    : journal(OpenOrAbort(std::move(file), ledger)),
+    : journal(OpenOrAbort(std::move(file), ledger, created)),
       keys(KeyRing::InMemory(KeyOf(seed_hex), std::move(enrolment))),
       recorder(*journal, clock),
       grants(clock),
-      boundary(*keys, recorder, ledger, grants, clock),
-      custody(*keys, recorder, grants) {}
+      boundary({*keys, recorder, ledger, grants, created, rates}),
+      custody(*keys, recorder, grants, created, rates) {}
 
 std::vector<JournalRecord> Rig::Records() const {
   std::vector<JournalRecord> records;
@@ -92,6 +95,8 @@ std::vector<JournalRecord> Rig::Records() const {
                   .ok());
   return records;
 }
+
+std::string WorkerOf(const Rig& rig) { return rig.keys->view().enrolment()->worker_id.str(); }
 
 UntrustedRequest GoodRequest(Intent intent) {
   UntrustedRequest request;

@@ -71,6 +71,8 @@ SecretKey KeyOf(std::string_view seed_hex);
 inline constexpr std::string_view kSomeSeed =
     "33f6089385685bdfee3d1ff168199693e102efe53e066ee1c8c135803cbabf3a";
 
+inline constexpr const char* kSomeWorker = "wkr-Zk3v_Q9-aB1x";
+// Of kSomeWorker.
 Enrolment SomeEnrolment();
 
 // All parts of keyd without its sockets.
@@ -84,6 +86,8 @@ struct Rig {
 
   FakeClock clock;
   AssignmentLedger ledger;
+  CreatedClock created{clock};
+  Rates rates{clock};
   std::unique_ptr<Journal> journal;
   std::unique_ptr<KeyRing> keys;
   Recorder recorder;
@@ -95,6 +99,9 @@ struct Rig {
 inline constexpr Caller kNetd{Role::kRequest, 100, 1};
 inline constexpr Caller kRunnerd{Role::kResult, 200, 2};
 inline constexpr Caller kOwner{Role::kOwner, 300, 3};
+
+// The id that the rig's key is enrolled as.
+std::string WorkerOf(const Rig& rig);
 
 // A request of `intent` with good values in all its fields.
 UntrustedRequest GoodRequest(Intent intent);
