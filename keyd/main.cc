@@ -17,8 +17,10 @@
 #include "common/log/log.h"
 #include "keyd/checkpointer.h"
 #include "keyd/custody.h"
+#include "keyd/environment.h"
 #include "keyd/hardening.h"
 #include "keyd/journal_start.h"
+#include "keyd/keystore_setup.h"
 #include "keyd/owner_service.h"
 #include "keyd/request_service.h"
 #include "keyd/result_service.h"
@@ -56,6 +58,7 @@ absl::StatusOr<std::unique_ptr<Journal>> OpenJournal(const Daemon& daemon, const
                      ledger.Replay(record);
                      created.Replay(record);
                    }));
+  RETURN_IF_ERROR(ledger.status());
   if (journal->torn_octets() > 0) {
     LogWarning("journal_tail_cut",
                {{"octets", journal->torn_octets()}, {"path", journal->path()}});
@@ -64,21 +67,26 @@ absl::StatusOr<std::unique_ptr<Journal>> OpenJournal(const Daemon& daemon, const
 }
 
 absl::Status Serve(Daemon& daemon) {
+  RETURN_IF_ERROR(RefuseLoadedCode());
   if (sodium_init() < 0) return absl::InternalError("libsodium: cannot be initialised");
   // A limit on file sizes is a full disk to the journal, not a death.
   ::signal(SIGXFSZ, SIG_IGN);
-  const SealSources sources = SealSources::FromEnvironment(daemon.state_dir());
+  // First of all, while keyd has one thread, no key and the right to start a program.
+  ASSIGN_OR_RETURN(const KeystoreSetup keystores,
+                   SetUpKeystores(daemon.layout(), daemon.config(), daemon.state_dir(),
+                                  ProcessEnvironment()));
+  CleanEnvironment();
   Hardening hardening;
   RETURN_IF_ERROR(hardening.Accept(daemon.config().accept_missing_hardening));
-  RETURN_IF_ERROR(hardening.BeforeTheKey(OwnFiles(daemon, sources)));
+  RETURN_IF_ERROR(hardening.BeforeTheKey(OwnFiles(daemon, keystores.options.sources)));
   RETURN_IF_ERROR(SelfTest());
 
   const Clock& clock = Clock::System();
   ASSIGN_OR_RETURN(const std::unique_ptr<Rates> rates,
                    Rates::Create(daemon.config().signing_rates, clock));
-  AssignmentLedger ledger;
+  AssignmentLedger ledger(daemon.state_dir());
   CreatedClock created(clock);
-  ASSIGN_OR_RETURN(const std::unique_ptr<KeyRing> keys, KeyRing::Load(daemon.state_dir(), sources));
+  ASSIGN_OR_RETURN(const std::unique_ptr<KeyRing> keys, KeyRing::Load(daemon.state_dir(), keystores.options));
   ASSIGN_OR_RETURN(const std::unique_ptr<Journal> journal,
                    OpenJournal(daemon, *keys, ledger, created));
 
@@ -93,7 +101,8 @@ absl::Status Serve(Daemon& daemon) {
   Custody custody(*keys, recorder, grants, created, *rates);
   RequestService request_service(boundary, *keys);
   ResultService result_service(boundary);
-  OwnerService owner_service({custody, *keys, *journal, recorder, checkpointer, hardening});
+  OwnerService owner_service({custody, *keys, *journal, recorder, checkpointer, hardening,
+                              ImportPath(daemon.state_dir())});
 
   const auto options = [&daemon](const char* role, const char* peer, int max_message) {
     RoleServer::Options o;
@@ -121,9 +130,12 @@ absl::Status Serve(Daemon& daemon) {
   checkpointer.Start();
   RETURN_IF_ERROR(hardening.WhenServing());
   LogInfo("serving", {{"key", keys->view().public_key_hex()},
-                      {"seal", SealWord(keys->seal())},
+                      {"keystore", keys->storage().Words()},
                       {"journal_records", journal->head().records},
                       {"assignments", ledger.size()}});
+  if (const std::string advice = keys->storage().advice; !advice.empty()) {
+    LogWarning("keystore_advice", {{"advice", advice}});
+  }
   daemon.NotifyReady();
   ReleaseStartupPages();
   const int signal = daemon.WaitForStop();

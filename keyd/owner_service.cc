@@ -26,6 +26,58 @@ std::optional<OwnerAct> ActOf(v1::OwnerAct act) {
   }
 }
 
+// INVALID_ARGUMENT for words of a later contract.
+absl::StatusOr<Place> PlaceOf(v1::Keystore keystore, v1::Seal seal) {
+  Place place;
+  switch (keystore) {
+    case v1::KEYSTORE_UNSPECIFIED:
+      break;
+    case v1::KEYSTORE_SECRET_SERVICE:
+      place.keystore = Keystore::kSecretService;
+      break;
+    case v1::KEYSTORE_SEALED_FILE:
+      place.keystore = Keystore::kSealedFile;
+      break;
+    default:
+      return absl::InvalidArgumentError("keystore: none that is known was given");
+  }
+  switch (seal) {
+    case v1::SEAL_UNSPECIFIED:
+      return place;
+    case v1::SEAL_CREDENTIAL:
+      place.seal = SealKind::kCredential;
+      return place;
+    case v1::SEAL_PASSPHRASE:
+      place.seal = SealKind::kPassphrase;
+      return place;
+    case v1::SEAL_LOCAL_SECRET:
+      place.seal = SealKind::kLocalSecret;
+      return place;
+    case v1::SEAL_MACHINE:
+      place.seal = SealKind::kMachine;
+      return place;
+    default:
+      return absl::InvalidArgumentError("seal: none that is known was given");
+  }
+}
+
+absl::StatusOr<KeyFormat> FormatOf(v1::ImportFormat format) {
+  switch (format) {
+    case v1::IMPORT_FORMAT_UNSPECIFIED:
+      return KeyFormat::kGuess;
+    case v1::IMPORT_FORMAT_RAW_SEED:
+      return KeyFormat::kRawSeed;
+    case v1::IMPORT_FORMAT_KEYSTORE_ENC:
+      return KeyFormat::kKeystoreEnc;
+    default:
+      return absl::InvalidArgumentError("format: none that is known was given");
+  }
+}
+
+std::string SealOf(const StorageStatus& storage) {
+  return storage.keystore == Keystore::kSealedFile ? std::string(SealWord(storage.seal)) : "";
+}
+
 void Fill(const JournalRecord& record, v1::JournalRecord& out) {
   out.set_sequence(record.sequence);
   out.set_time_unix_micros(record.time_micros);
@@ -78,8 +130,10 @@ grpc::Status OwnerService::GetStatus(grpc::ServerContext*, const v1::GetStatusRe
   response->set_journal_octets(head.octets);
   response->set_journal_segments(static_cast<uint32_t>(head.segments));
   response->set_checkpoint(head.checkpoint);
-  response->set_keystore("sealed-file");
-  response->set_seal(std::string(SealWord(parts_.keys.seal())));
+  const StorageStatus storage = parts_.keys.storage();
+  response->set_keystore(std::string(KeystoreWord(storage.keystore)));
+  response->set_seal(SealOf(storage));
+  response->set_advice(storage.advice);
   for (const Hardening::Layer& layer : parts_.hardening.layers()) {
     v1::HardeningLayer& out = *response->add_hardening();
     out.set_name(layer.name);
@@ -93,14 +147,48 @@ grpc::Status OwnerService::GetStatus(grpc::ServerContext*, const v1::GetStatusRe
   return grpc::Status::OK;
 }
 
-grpc::Status OwnerService::CreateKey(grpc::ServerContext* context, const v1::CreateKeyRequest*,
+grpc::Status OwnerService::CreateKey(grpc::ServerContext* context,
+                                     const v1::CreateKeyRequest* request,
                                      v1::KeyIdentity* response) {
-  const absl::Status status = parts_.custody.CreateKey(peers_.CallerOf(Role::kOwner, *context));
+  const absl::StatusOr<Place> place = PlaceOf(request->keystore(), request->seal());
+  if (!place.ok()) return ToGrpc(place.status());
+  return Answer(parts_.custody.CreateKey(peers_.CallerOf(Role::kOwner, *context), *place),
+                response);
+}
+
+grpc::Status OwnerService::ImportKey(grpc::ServerContext* context,
+                                     const v1::ImportKeyRequest* request,
+                                     v1::KeyIdentity* response) {
+  const absl::StatusOr<Place> place = PlaceOf(request->keystore(), request->seal());
+  const absl::StatusOr<KeyFormat> format = FormatOf(request->format());
+  if (!place.ok()) return ToGrpc(place.status());
+  if (!format.ok()) return ToGrpc(format.status());
+  return Answer(parts_.custody.ImportKey(peers_.CallerOf(Role::kOwner, *context),
+                                         parts_.import_path, *format, *place),
+                response);
+}
+
+// The answer to a new key, made or imported.
+grpc::Status OwnerService::Answer(const absl::Status& status, v1::KeyIdentity* response) {
   if (status.ok()) {
     CheckpointOfNewKey();
     FillIdentity(parts_.keys.view(), *response);
   }
   return ToGrpc(status);
+}
+
+grpc::Status OwnerService::SealKey(grpc::ServerContext* context, const v1::SealKeyRequest* request,
+                                   v1::SealKeyResponse* response) {
+  const absl::StatusOr<Place> place = PlaceOf(request->keystore(), request->seal());
+  if (!place.ok()) return ToGrpc(place.status());
+  const absl::StatusOr<std::string> was =
+      parts_.custody.SealKey(peers_.CallerOf(Role::kOwner, *context), *place);
+  if (!was.ok()) return ToGrpc(was.status());
+  const StorageStatus storage = parts_.keys.storage();
+  response->set_keystore(std::string(KeystoreWord(storage.keystore)));
+  response->set_seal(SealOf(storage));
+  response->set_was(*was);
+  return grpc::Status::OK;
 }
 
 grpc::Status OwnerService::SetEnrolment(grpc::ServerContext* context,
@@ -112,10 +200,12 @@ grpc::Status OwnerService::SetEnrolment(grpc::ServerContext* context,
 
 grpc::Status OwnerService::DestroyKey(grpc::ServerContext* context, const v1::DestroyKeyRequest*,
                                       v1::DestroyKeyResponse* response) {
-  const absl::StatusOr<bool> existed =
+  const absl::StatusOr<Custody::Destroyed> destroyed =
       parts_.custody.DestroyKey(peers_.CallerOf(Role::kOwner, *context));
-  if (existed.ok()) response->set_existed(*existed);
-  return ToGrpc(existed.status());
+  if (!destroyed.ok()) return ToGrpc(destroyed.status());
+  response->set_existed(destroyed->existed);
+  for (const std::string& thing : destroyed->removed) response->add_removed(thing);
+  return grpc::Status::OK;
 }
 
 grpc::Status OwnerService::OpenGrant(grpc::ServerContext* context,

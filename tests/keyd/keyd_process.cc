@@ -29,7 +29,8 @@ std::unique_ptr<grpc::ClientContext> Deadline() {
   return context;
 }
 
-KeydProcess::KeydProcess(const std::string& home, const std::vector<std::string>& environment)
+KeydProcess::KeydProcess(const std::string& home, const std::vector<std::string>& environment,
+                         const std::function<void()>& before_exec)
     : home_(home), log_path_(home + "/keyd.log") {
   const char* bin = std::getenv("AUSPEX_BIN_DIR");
   EXPECT_NE(bin, nullptr) << "run this through ctest";
@@ -57,6 +58,7 @@ KeydProcess::KeydProcess(const std::string& home, const std::vector<std::string>
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(126);
     ::dup2(log, 2);
+    if (before_exec) before_exec();
     ::execve(program.c_str(), argv, envp.data());
     ::_exit(127);
   }

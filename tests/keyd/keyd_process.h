@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,8 +17,9 @@ namespace auspex::keyd {
 class KeydProcess {
  public:
   // Starts keyd on `home` with `environment` ("NAME=value") added, and waits until it serves or
-  // ends.
-  explicit KeydProcess(const std::string& home, const std::vector<std::string>& environment = {});
+  // ends. `before_exec` runs in the child: limits, filters, another user.
+  explicit KeydProcess(const std::string& home, const std::vector<std::string>& environment = {},
+                       const std::function<void()>& before_exec = {});
   ~KeydProcess();
   KeydProcess(const KeydProcess&) = delete;
   KeydProcess& operator=(const KeydProcess&) = delete;
@@ -28,6 +30,8 @@ class KeydProcess {
   int Stop(int signal);
   // For a process that was not ready: its exit code.
   int WaitForExit();
+  // The test has reaped it itself.
+  void Forget() { pid_ = -1; }
   // What it wrote on standard error so far.
   std::string log() const;
 
