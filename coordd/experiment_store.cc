@@ -29,13 +29,14 @@ ExperimentRow ReadRow(const Rows& rows) {
   out.created_at = rows.Int(14);
   out.finalized_at = rows.MaybeInt(15);
   out.completed_at = rows.MaybeInt(16);
+  out.certified = rows.Int(17) != 0;
   return out;
 }
 
 #define AUSPEX_EXPERIMENT_COLUMNS                                                       \
   "SELECT id, experiment_id, tenant_id, label, manifest_sha256, state, package_digest," \
   " requirements, target, floor, max_units, max_concurrent, max_payload_octets,"        \
-  " max_unit_seconds, created_at, finalized_at, completed_at FROM experiments"
+  " max_unit_seconds, created_at, finalized_at, completed_at, certified FROM experiments"
 
 std::optional<ExperimentRow> First(Rows rows) {
   if (!rows.Next()) return std::nullopt;
@@ -67,11 +68,12 @@ ExperimentRow InsertExperiment(Database& db, const NewExperiment& experiment,
   db.Run(
       "INSERT INTO experiments (experiment_id, tenant_id, label, manifest_sha256, manifest, "
       "signature,"
-      " package_digest, state, requirements, target, floor, created_at)"
-      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      " package_digest, state, requirements, target, floor, created_at, certified)"
+      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       id, experiment.tenant_id, experiment.label, experiment.manifest_sha256, experiment.manifest,
       experiment.signature, experiment.package_digest, state,
-      WriteCanonical(experiment.requirements.ToJson()), experiment.target, experiment.floor, now);
+      WriteCanonical(experiment.requirements.ToJson()), experiment.target, experiment.floor, now,
+      experiment.certified);
   return FindExperimentByKey(db, db.LastRowId()).value_or(ExperimentRow{});
 }
 

@@ -23,6 +23,7 @@ struct ExperimentRow {
   Requirements requirements;
   int64_t target = 0, floor = 0;
   std::optional<int64_t> max_units, max_concurrent, max_payload_octets, max_unit_seconds;
+  bool certified = false;  // results must conform to the feature_schema, which it then has
   int64_t created_at = 0;
   std::optional<int64_t> finalized_at, completed_at;
 };
@@ -39,6 +40,7 @@ struct NewExperiment {
   std::optional<std::string> package_digest;  // executor.package_sha256
   Requirements requirements;
   int64_t target = 1, floor = 1;
+  bool certified = false;
 };
 // Inserts it in `state` and returns the row. The caller has checked that manifest and label are
 // new.

@@ -13,6 +13,7 @@ JsonObject ExperimentView(const ExperimentRow& experiment) {
                  {"state", experiment.state},
                  {"replication_target", experiment.target},
                  {"replication_floor", experiment.floor},
+                 {"certified", experiment.certified},
                  {"required_sandbox", SandboxWord(experiment.requirements.sandbox)},
                  {"created_at", ZuluTime(experiment.created_at)}};
   if (experiment.finalized_at) out.emplace("finalized_at", ZuluTime(*experiment.finalized_at));

@@ -144,6 +144,8 @@ Reply HandleApprove(Services& services, const Context& context) {
   auto found = VisibleExperiment(services, context);
   if (auto* refusal = std::get_if<Reply>(&found)) return std::move(*refusal);
   const auto& experiment = std::get<ExperimentRow>(found);
+  const bool certified = text("certified") == "true";
+  if (certified && !experiment.requirements.feature_schema) return NothingToCertify(409);
   const int64_t new_target = target.value_or(experiment.target);
   const bool forced = text("force") == "true" && !text("reason").empty();
   if (new_target < TenantFloor(services.db, experiment.tenant_id) && target && !forced) {
@@ -155,8 +157,9 @@ Reply HandleApprove(Services& services, const Context& context) {
       "UPDATE experiments SET target = ?, floor = ?, max_unit_seconds = coalesce(?, "
       "max_unit_seconds),"
       " max_units = coalesce(?, max_units), max_concurrent = coalesce(?, max_concurrent),"
-      " max_payload_octets = coalesce(?, max_payload_octets) WHERE id = ?",
-      new_target, new_floor, unit_seconds, max_units, concurrent, payload, experiment.id);
+      " max_payload_octets = coalesce(?, max_payload_octets), certified = ? WHERE id = ?",
+      new_target, new_floor, unit_seconds, max_units, concurrent, payload, certified,
+      experiment.id);
   // Units are submitted to approved experiments, so none has a target of before.
   return Move(services, context, kApproved);
 }

@@ -56,6 +56,7 @@ Reply HandleLabSubmit(Services& services, const Context& context) {
   const auto level = in.Text("sandbox_level", kRequired, 1, 16);
   const auto package = in.Text("package_tar_gz_b64", kOptional, 0, kMaxLabBodyOctets);
   const auto finalize = in.Bool("finalize", kOptional);
+  const auto certified = in.Bool("certified", kOptional);
   if (level && *level != "strict" && *level != "permissive") {
     in.Fail("sandbox_level", "Input should be 'strict' or 'permissive'", "enum");
   }
@@ -71,7 +72,9 @@ Reply HandleLabSubmit(Services& services, const Context& context) {
       PrepareExperiment(services.db, manifest, std::get<ManifestNames>(names),
                         SandboxLevelOf(&*level), *target, std::min<int64_t>(2, *target));
   if (auto* refusal = std::get_if<Reply>(&prepared)) return std::move(*refusal);
-  const auto& experiment = std::get<NewExperiment>(prepared);
+  auto& experiment = std::get<NewExperiment>(prepared);
+  experiment.certified = certified.value_or(false);
+  if (experiment.certified && !experiment.requirements.feature_schema) return NothingToCertify(422);
   if (auto refusal = TakePackage(services.db, package, experiment, context.now))
     return *std::move(refusal);
   services.db.Run("INSERT OR IGNORE INTO tenants (tenant_id, created_at) VALUES (?, ?)", tenant,
@@ -127,6 +130,9 @@ Reply HandleLabProgress(Services& services, const Context& context) {
       Count(db.Query("SELECT count(*) FROM results WHERE experiment = ?", experiment->id));
   const int64_t receipts =
       Count(db.Query("SELECT count(*) FROM receipts WHERE experiment = ?", experiment->id));
+  const int64_t schema_problems = Count(
+      db.Query("SELECT count(*) FROM results WHERE experiment = ? AND schema_problem IS NOT NULL",
+               experiment->id));
   const int64_t open =
       Count(db.Query("SELECT count(*) FROM assignments WHERE experiment = ? AND result IS NULL AND "
                      "refused_at IS NULL",
@@ -143,6 +149,7 @@ Reply HandleLabProgress(Services& services, const Context& context) {
                        {"results", results},
                        {"receipts", receipts},
                        {"open_assignments", open},
+                       {"schema_problems", schema_problems},
                        {"refusals", std::move(refusals)}});
 }
 
@@ -176,7 +183,8 @@ Reply HandleLabResults(Services& services, const Context& context) {
     Rows rows = db.Query(
         "SELECT r.id, r.result_id, w.worker_id, r.worker_pubkey, r.exit_code, r.semantic_hash, "
         "r.ran_under,"
-        " r.completed_at, c.receipt_id, r.payload FROM results r JOIN workers w ON w.id = r.worker"
+        " r.completed_at, c.receipt_id, r.payload, r.schema_problem FROM results r JOIN workers w "
+        "ON w.id = r.worker"
         " LEFT JOIN receipts c ON c.result = r.id WHERE r.unit = ? ORDER BY r.id",
         unit.key);
     while (rows.Next()) {
@@ -195,7 +203,8 @@ Reply HandleLabResults(Services& services, const Context& context) {
                                            {"semantic_hash", rows.Text(5)},
                                            {"ran_under", nullable(6)},
                                            {"completed_at", rows.Text(7)},
-                                           {"receipt_id", nullable(8)}});
+                                           {"receipt_id", nullable(8)},
+                                           {"schema_problem", nullable(10)}});
     }
     out +=
         Cat(i == 0 ? "" : ",", "{\"unit_id\":", CanonicalString(unit.unit_id),

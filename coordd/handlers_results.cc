@@ -54,7 +54,7 @@ class Submission {
     for (const auto step :
          {&Submission::CheckHolds, &Submission::CheckNames, &Submission::CheckAssignment,
           &Submission::CheckSignature, &Submission::CheckContainment, &Submission::CheckWeights,
-          &Submission::CheckRawText}) {
+          &Submission::CheckRawText, &Submission::CheckFeatures}) {
       if (auto refusal = (this->*step)()) return *std::move(refusal);
     }
     return Accept();
@@ -146,6 +146,21 @@ class Submission {
     return Burn(422, "raw_signature_invalid", "raw_signature does not verify");
   }
 
+  std::optional<Reply> CheckFeatures() {
+    if (!experiment_->requirements.feature_schema) return std::nullopt;
+    const auto schema = services_.feature_schemas.Get(services_.db, *experiment_);
+    if (!schema) return InternalError();
+    const absl::Status verdict = schema->Check(body_.payload);
+    if (verdict.ok()) return std::nullopt;
+    const std::string problem(verdict.message());
+    if (!experiment_->certified) {
+      schema_problem_ = problem;
+      return std::nullopt;
+    }
+    FailUnit(services_, *experiment_, assignment_->unit, context_.now);
+    return Burn(422, "schema_violation", problem);
+  }
+
   // Refuses the assignment for good, with the code as the kind; the reply keeps that write.
   Reply Burn(int status, std::string_view code, std::string_view message) {
     RefuseAssignment(services_, *assignment_, code, message, /*retryable=*/false, context_.now);
@@ -166,12 +181,13 @@ class Submission {
         "exit_code,"
         " payload, completed_at, completed_micros, schema_version, ran_under, served_weights, "
         "signature,"
-        " canonical_sha256, semantic_hash, submitted_at) VALUES "
-        "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        " canonical_sha256, semantic_hash, submitted_at, schema_problem) VALUES "
+        "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         result_id, assignment_->id, assignment_->unit, assignment_->experiment, worker_->id,
         body_.worker_pubkey, body_.exit_code, payload, body_.completed_at, body_.completed_micros,
         body_.schema_version, body_.ran_under, WriteCanonical(weights), body_.worker_signature,
-        Sha256HexOf(canonical_), SemanticHash(body_.exit_code, payload), context_.now);
+        Sha256HexOf(canonical_), SemanticHash(body_.exit_code, payload), context_.now,
+        schema_problem_);
     const int64_t result = services_.db.LastRowId();
     services_.db.Run("UPDATE assignments SET result = ? WHERE id = ?", result, assignment_->id);
     // A refused row held no place; with a result it does (a worker may refuse and still deliver).
@@ -197,6 +213,7 @@ class Submission {
   std::optional<AssignmentRow> assignment_;
   std::optional<ExperimentRow> experiment_;
   std::string canonical_;
+  std::optional<std::string> schema_problem_;
 };
 
 }  // namespace

@@ -152,6 +152,15 @@ UnitProgress SettleUnit(Services& services, const ExperimentRow& experiment, int
   return out;
 }
 
+void FailUnit(Services& services, const ExperimentRow& experiment, int64_t unit, int64_t now) {
+  if (services.db.Run("UPDATE units SET status = 3 WHERE id = ? AND status < 2", unit) == 0) return;
+  services.db.Run(
+      "UPDATE results SET outcome = 'no_receipt', outcome_reason = 'unit_failed' WHERE unit = ?"
+      " AND outcome IS NULL",
+      unit);
+  MaybeCompleteExperiment(services, experiment.id, now);
+}
+
 void MaybeCompleteExperiment(Services& services, int64_t experiment_key, int64_t now) {
   Database& db = services.db;
   {

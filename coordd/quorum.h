@@ -45,6 +45,9 @@ struct UnitProgress {
 // the target, issues receipts or terminal marks, and completes the experiment when nothing is left.
 UnitProgress SettleUnit(Services& services, const ExperimentRow& experiment, int64_t unit,
                         int64_t result, int64_t now);
+// Fails a unit that is still open for everyone: it is offered no more, and its other results get no
+// receipt (8.1 step 10).
+void FailUnit(Services& services, const ExperimentRow& experiment, int64_t unit, int64_t now);
 // Completes an approved experiment whose units are all done and which takes no more (section 10).
 void MaybeCompleteExperiment(Services& services, int64_t experiment, int64_t now);
 

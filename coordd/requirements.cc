@@ -6,6 +6,7 @@
 
 #include "common/base/cat.h"
 #include "common/base/status_macros.h"
+#include "coordd/feature_schema.h"
 
 namespace auspex::coordd {
 namespace {
@@ -105,6 +106,17 @@ absl::StatusOr<Requirements> DeriveRequirements(const JsonValue& manifest, Sandb
     return absl::InvalidArgumentError(
         "custom_reducer_unsupported: custom reducers are not supported");
   }
+  if (const JsonValue* schema = manifest.Find("feature_schema"); schema != nullptr) {
+    if (!VersionHasFeatureSchema(manifest.FindString("schema_version"))) {
+      return absl::InvalidArgumentError(
+          "feature_schema_requires_v0_3: a feature_schema needs schema_version 0.3 or above");
+    }
+    if (const auto parsed = FeatureSchema::Parse(*schema); !parsed.ok()) {
+      return absl::InvalidArgumentError(
+          Cat("feature_schema_invalid: ", std::string(parsed.status().message())));
+    }
+    out.feature_schema = true;
+  }
   if (kind == kTolerance || kind == kProcessOnly) out.reducer = kind;
   if (kind == kTolerance) RETURN_IF_ERROR(ReadTolerances(manifest, out.tolerances));
   if (const JsonValue* determinism = manifest.Find("inference_determinism")) {
@@ -139,7 +151,8 @@ JsonValue Requirements::ToJson() const {
                     {"pinned_weights", std::move(pinned)},
                     {"reducer", reducer},
                     {"tolerances", std::move(tolerance_list)},
-                    {"capture_raw", capture_raw}};
+                    {"capture_raw", capture_raw},
+                    {"feature_schema", feature_schema}};
 }
 
 Requirements Requirements::FromJson(const JsonValue& json) {
@@ -148,6 +161,7 @@ Requirements Requirements::FromJson(const JsonValue& json) {
   out.generation_policy = IsTrue(json.Find("generation_policy"));
   out.requires_real_execution = IsTrue(json.Find("requires_real_execution"));
   out.capture_raw = IsTrue(json.Find("capture_raw"));
+  out.feature_schema = IsTrue(json.Find("feature_schema"));
   out.reducer = TextOr(json, "reducer", kHash);
   if (const JsonValue* list = json.Find("models"); list != nullptr && list->as_array() != nullptr) {
     for (const JsonValue& id : *list->as_array()) out.models.push_back(*id.as_string());

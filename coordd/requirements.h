@@ -35,6 +35,7 @@ struct Requirements {
   };
   std::vector<Tolerance> tolerances;  // of builtin_within_cell_tolerance
   bool capture_raw = false;
+  bool feature_schema = false;  // payloads are held against the manifest's (feature_schemas.h)
 
   JsonValue ToJson() const;
   static Requirements FromJson(const JsonValue& json);

@@ -93,10 +93,17 @@ CREATE TABLE attestations (
 ) STRICT;
 )sql";
 
+// certified: results must conform to the manifest's feature_schema. schema_problem: how one did not,
+// where that is only recorded (8.1 step 10).
+constexpr std::string_view kFeatureSchemas = R"sql(
+ALTER TABLE experiments ADD COLUMN certified INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE results ADD COLUMN schema_problem TEXT;
+)sql";
+
 }  // namespace
 
 const std::vector<std::string_view>& SchemaMigrations() {
-  static const auto* const steps = new std::vector<std::string_view>{kFirst};
+  static const auto* const steps = new std::vector<std::string_view>{kFirst, kFeatureSchemas};
   return *steps;
 }
 

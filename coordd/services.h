@@ -17,6 +17,7 @@
 #include "coordd/caller.h"
 #include "coordd/database.h"
 #include "coordd/fake_idp.h"
+#include "coordd/feature_schemas.h"
 #include "coordd/http_message.h"
 #include "coordd/maintainer_tokens.h"
 #include "coordd/options.h"
@@ -38,6 +39,7 @@ struct Services {
   ReplayCache replays;
   FakeIdp fake_idp;
   PackageCache packages;
+  FeatureSchemas feature_schemas;
   ScanCursors cursors;
   // Tells held polls that work may exist, or that a hold changed. Set by the server; does nothing
   // without one.

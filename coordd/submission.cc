@@ -20,6 +20,11 @@ std::variant<ManifestNames, Reply> ReadManifestNames(const JsonValue& manifest) 
   return ManifestNames{*tenant_id, *label_id};
 }
 
+Reply NothingToCertify(int status) {
+  return Error(status, "feature_schema_missing",
+               "a certified experiment needs a manifest with a feature_schema");
+}
+
 int64_t ReplicationFactor(const JsonValue& manifest) {
   const JsonValue* factor = manifest.Find("replication_factor");
   const auto number = factor != nullptr ? factor->AsInt64() : std::nullopt;

@@ -31,6 +31,9 @@ std::variant<NewExperiment, Reply> PrepareExperiment(Database& db, const JsonVal
                                                      SandboxLevel sandbox, int64_t target,
                                                      int64_t floor);
 
+// The refusal to certify an experiment whose manifest has no feature_schema.
+Reply NothingToCertify(int status);
+
 // manifest.replication_factor, 1 to 100; 1 when absent or out of range.
 int64_t ReplicationFactor(const JsonValue& manifest);
 

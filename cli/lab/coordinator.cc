@@ -122,11 +122,14 @@ absl::StatusOr<std::string> LabCoordinator::Submit(const PackedExperiment& exper
   }
   JsonValue manifest = experiment.manifest;
   manifest["replication_factor"] = replication;
+  // What states the shape of its results is held to it.
+  const bool certified = manifest.Find("feature_schema") != nullptr;
   const JsonValue body = JsonObject{{"manifest", std::move(manifest)},
                                     {"units", std::move(list)},
                                     {"replication_target", replication},
                                     {"sandbox_level", "strict"},
                                     {"package_tar_gz_b64", Base64Encode(experiment.tar_gz)},
+                                    {"certified", certified},
                                     {"finalize", true}};
   ASSIGN_OR_RETURN(const JsonValue answer,
                    Call("POST", "/api/v0/lab/experiments", WriteCanonical(body)));

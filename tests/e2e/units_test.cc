@@ -91,6 +91,34 @@ TEST_F(LabTest, SyntheticPolicyEchoes) {
   }
 }
 
+// A certified experiment takes only results of the declared shape: what the worker computed is
+// refused, and the unit fails for everyone.
+TEST_F(LabTest, AResultOfAnotherShapeFailsItsUnit) {
+  Worker& worker = AddWorker();
+  Package noop = Pack("noop", "schema");
+  noop.manifest["feature_schema"] = {
+      {"features", {{{"path", "score"}, {"kind", "number"}, {"min", 0}, {"max", 1}}}}};
+  const HttpAnswer created = coordinator_->Call("POST", "/lab/experiments",
+                                                {{"manifest", noop.manifest},
+                                                 {"units", Units(2)},
+                                                 {"replication_target", 1},
+                                                 {"sandbox_level", "strict"},
+                                                 {"package_tar_gz_b64", noop.archive_base64},
+                                                 {"certified", true},
+                                                 {"finalize", true}});
+  ASSERT_EQ(created.status, 201) << created.body;
+  const std::string experiment = created.json()["experiment_id"].get<std::string>();
+  ASSERT_NO_FATAL_FAILURE(worker.StartDaemon());
+  Json progress;
+  EXPECT_TRUE(Eventually(60, [&] {
+    progress = coordinator_->Progress(experiment);
+    return progress["units"].value("failed", 0) == 2;
+  })) << progress;
+  EXPECT_EQ(progress["refusals"], Json({{"schema_violation", 2}}));
+  EXPECT_EQ(progress["results"], 0);
+  EXPECT_EQ(progress["state"], "completed");
+}
+
 // The package is fetched once, checked, and what it computes depends on the unit's payload.
 TEST_F(LabTest, ARealComputationGivesTheSameNumbersTwice) {
   Worker& first = AddWorker();
