@@ -1,15 +1,34 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "coordd/database.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 
+#include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "common/base/cat.h"
 #include "common/base/status_macros.h"
+#include "common/base/unique_fd.h"
 #include "coordd/schema.h"
 
 namespace auspex::coordd {
+namespace {
+
+// The store is its owner's alone; SQLite gives its log and shared memory the same mode. The file is
+// closed again before SQLite opens it: closing it later would drop SQLite's locks.
+absl::Status MakePrivate(const std::string& path) {
+  const UniqueFd file(
+      ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR));
+  if (file.get() < 0 || ::fchmod(file.get(), S_IRUSR | S_IWUSR) != 0) {
+    return absl::UnavailableError(Cat("store ", path, ": ", std::strerror(errno)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 Rows::Rows(Rows&& other) noexcept
     : database_(other.database_),
@@ -51,6 +70,7 @@ std::optional<std::string> Rows::MaybeText(int column) const {
 }
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path) {
+  RETURN_IF_ERROR(MakePrivate(path));
   sqlite3* handle = nullptr;
   const int code = sqlite3_open_v2(
       path.c_str(), &handle,

@@ -46,6 +46,7 @@ class CoordinatorRig {
   int port() const { return port_; }
   std::string authority() const { return "127.0.0.1:" + std::to_string(port_); }
   const std::string& token() const { return token_; }
+  std::string state() const { return dir_ / "state"; }  // the coordinator's state directory
   auspex::testing::Process& process() { return *process_; }
   // SIGKILL, then a new process on the same state.
   void KillAndRestart();

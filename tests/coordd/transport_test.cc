@@ -2,6 +2,9 @@
 // The HTTP side: error shapes, caps, slow clients, kill and restart, listen rules. Against the real
 // program.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
 
 #include "tests/coordd/rig.h"
 
@@ -119,6 +122,23 @@ TEST(KeepAliveTest, ManyRequestsOnOneConnection) {
   for (int i = 0; i < 50; ++i) EXPECT_EQ(connection.Call("GET", "/api/v0/health").status, 200);
   EXPECT_EQ(connection.Call("GET", "/api/v0/health", {{"Connection", "close"}}).status, 200);
   EXPECT_TRUE(connection.ReceiveUntilClosed().has_value());
+}
+
+TEST(DurabilityTest, StateIsItsOwnersAlone) {
+  CoordinatorRig rig;
+  // A store that an older program left readable is closed at the next start.
+  const std::string store = rig.state() + "/coordinator.sqlite";
+  ASSERT_EQ(::chmod(store.c_str(), 0644), 0);
+  rig.KillAndRestart();
+  LabWorker worker(rig, 1);  // a write, so that the log is there
+  int seen = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(rig.state())) {
+    struct stat info {};
+    ASSERT_EQ(::stat(entry.path().c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 077, 0u) << entry.path();
+    seen += entry.path().string().starts_with(store) ? 1 : 0;
+  }
+  EXPECT_EQ(seen, 3);  // the store, its log, its shared memory
 }
 
 TEST(DurabilityTest, KillLosesNothingThatWasAnswered) {
