@@ -3,18 +3,11 @@
 #include "common/http/http_client.h"
 
 #include <gtest/gtest.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <zlib.h>
 
 #include <atomic>
 #include <chrono>
-#include <csignal>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <thread>
 
 #include "tests/netd/mock_server.h"
@@ -319,110 +312,6 @@ TEST(HttpClient, RubbishIsAnErrorNotAnAnswer) {
   EXPECT_FALSE(client.Call(Get(server)).ok());
 }
 
-// One TLS server with a certificate of its own making; answers every connection with 200 and
-// closes.
-class TlsServer {
- public:
-  explicit TlsServer(const char* name) : context_(SSL_CTX_new(TLS_server_method())) {
-    // A client that turns away from the certificate closes while the server still writes to it.
-    std::signal(SIGPIPE, SIG_IGN);
-    EVP_PKEY* key = EVP_EC_gen("P-256");
-    X509* cert = X509_new();
-    X509_set_version(cert, 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
-    X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
-    X509_set_pubkey(cert, key);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC,
-                               reinterpret_cast<const unsigned char*>("test"), -1, -1, 0);
-    X509_set_issuer_name(cert, X509_get_subject_name(cert));
-    const std::string alternative = std::string("IP:") + name;
-    X509_EXTENSION* extension =
-        X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, alternative.c_str());
-    X509_add_ext(cert, extension, -1);
-    X509_EXTENSION_free(extension);
-    X509_sign(cert, key, EVP_sha256());
-    SSL_CTX_use_certificate(context_, cert);
-    SSL_CTX_use_PrivateKey(context_, key);
-    file_ = std::filesystem::temp_directory_path() /
-            ("auspex-http-test-" + std::to_string(::getpid()) + "-" + name + ".pem");
-    FILE* file = std::fopen(file_.c_str(), "w");
-    PEM_write_X509(file, cert);
-    std::fclose(file);
-    X509_free(cert);
-    EVP_PKEY_free(key);
-    BIO* listener = BIO_new_accept("127.0.0.1:0");
-    BIO_do_accept(listener);
-    port_ = BIO_get_accept_port(listener);
-    listener_ = listener;
-    thread_ = std::thread([this] { Serve(); });
-  }
-  ~TlsServer() {
-    stopping_ = true;
-    BIO* poke = BIO_new_connect(("127.0.0.1:" + port_).c_str());
-    BIO_do_connect(poke);
-    BIO_free_all(poke);
-    thread_.join();
-    BIO_free_all(listener_);
-    SSL_CTX_free(context_);
-    std::filesystem::remove(file_);
-  }
-  BaseUrl base() const { return *BaseUrl::Parse("https://127.0.0.1:" + port_); }
-  const std::string& file() const { return file_; }
-  int answered() const { return answered_; }
-
- private:
-  void Serve() {
-    while (BIO_do_accept(listener_) > 0) {
-      BIO* peer = BIO_pop(listener_);
-      if (!stopping_) {
-        SSL* ssl = SSL_new(context_);
-        SSL_set_bio(ssl, peer, peer);
-        char buffer[4096];
-        if (SSL_accept(ssl) == 1 && SSL_read(ssl, buffer, sizeof buffer) > 0) {
-          ++answered_;
-          constexpr std::string_view kAnswer =
-              "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
-          SSL_write(ssl, kAnswer.data(), kAnswer.size());
-          SSL_shutdown(ssl);
-        }
-        SSL_free(ssl);
-      } else {
-        BIO_free_all(peer);
-      }
-      ERR_clear_error();
-      if (stopping_) return;
-    }
-  }
-  SSL_CTX* context_;
-  BIO* listener_ = nullptr;
-  std::string port_, file_;
-  std::atomic<bool> stopping_ = false;
-  std::atomic<int> answered_ = 0;
-  std::thread thread_;
-};
-
-TEST(HttpClient, VerifiesTheChainAndTheName) {
-  TlsServer server("127.0.0.1"), wrong_name("127.0.0.9");
-  const auto call = [](HttpClient& client, const BaseUrl& base) {
-    return client.Call({.method = "GET", .base = base, .target = "/"});
-  };
-  HttpClient system_only({});
-  EXPECT_TRUE(absl::IsUnavailable(call(system_only, server.base()).status()))
-      << "a certificate that nobody vouches for";
-  EXPECT_EQ(server.answered(), 0) << "nothing is sent before the peer is known";
-
-  HttpClient trusting({.ca_file = server.file()});
-  absl::StatusOr<HttpResponse> response = call(trusting, server.base());
-  ASSERT_TRUE(response.ok()) << response.status();
-  EXPECT_EQ(response->body, "ok");
-
-  HttpClient trusting_wrong({.ca_file = wrong_name.file()});
-  EXPECT_TRUE(absl::IsUnavailable(call(trusting_wrong, wrong_name.base()).status()))
-      << "a certificate for another name";
-  EXPECT_EQ(wrong_name.answered(), 0);
-}
-
 TEST(HttpClient, PlainHttpGoesToThisMachineAlone) {
   HttpClient client({});
   // The last two are names and addresses that only look like ones of this machine.
@@ -439,15 +328,6 @@ TEST(HttpClient, PlainHttpGoesToThisMachineAlone) {
         client.Call({.method = "GET", .base = *BaseUrl::Parse(url), .target = "/"}).status();
     EXPECT_TRUE(absl::IsUnavailable(status)) << url << ": " << status;
   }
-}
-
-TEST(HttpClient, NamesACaFileThatCannotBeRead) {
-  HttpClient client({.ca_file = "/nonexistent/ca.pem"});
-  const absl::Status status =
-      client.Call({.method = "GET", .base = *BaseUrl::Parse("https://127.0.0.1:1"), .target = "/"})
-          .status();
-  EXPECT_TRUE(absl::IsFailedPrecondition(status));
-  EXPECT_NE(std::string(status.message()).find("/nonexistent/ca.pem"), std::string::npos);
 }
 
 }  // namespace

@@ -4,8 +4,6 @@
 // and gets its receipts; without it, or under a name that the certificate does not carry, nothing
 // is sent.
 #include <gtest/gtest.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 
 #include <chrono>
 #include <filesystem>
@@ -17,6 +15,7 @@
 #include <thread>
 
 #include "common/http/http_client.h"
+#include "tests/support/certificate.h"
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
 
@@ -26,37 +25,11 @@ namespace {
 using Json = nlohmann::json;
 constexpr auto kPatience = std::chrono::seconds(30);
 
-// A self-signed certificate for `name` (a DNS name) and its key, as PEM files.
-void MakeCertificate(const std::string& name, const std::string& cert_file,
-                     const std::string& key_file) {
-  EVP_PKEY* key = EVP_EC_gen("P-256");
-  X509* cert = X509_new();
-  X509_set_version(cert, 2);
-  ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
-  X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
-  X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
-  X509_set_pubkey(cert, key);
-  X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC,
-                             reinterpret_cast<const unsigned char*>("lab"), -1, -1, 0);
-  X509_set_issuer_name(cert, X509_get_subject_name(cert));
-  X509_EXTENSION* extension =
-      X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, ("DNS:" + name).c_str());
-  X509_add_ext(cert, extension, -1);
-  X509_EXTENSION_free(extension);
-  X509_sign(cert, key, EVP_sha256());
-  std::unique_ptr<FILE, int (*)(FILE*)> out(std::fopen(cert_file.c_str(), "w"), &std::fclose);
-  PEM_write_X509(out.get(), cert);
-  out.reset(std::fopen(key_file.c_str(), "w"));
-  PEM_write_PrivateKey(out.get(), key, nullptr, nullptr, 0, nullptr, nullptr);
-  X509_free(cert);
-  EVP_PKEY_free(key);
-}
-
 class TlsTest : public ::testing::Test {
  protected:
   // The coordinator's certificate is for `name`; it listens on 127.0.0.1.
   void Serve(const std::string& name) {
-    MakeCertificate(name, folder_ / "cert.pem", folder_ / "key.pem");
+    MakeCertificate("DNS:" + name, folder_ / "cert.pem", folder_ / "key.pem");
     coordinator_ = std::make_unique<Process>(
         std::vector<std::string>{ProgramPath("auspex-coordd"), "--state", folder_ / "c", "--listen",
                                  "127.0.0.1:0", "--port-file", folder_ / "port", "--tls-cert",
