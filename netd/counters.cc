@@ -2,34 +2,51 @@
 #include "netd/counters.h"
 
 #include "common/base/cat.h"
+#include "common/log/log.h"
 
 namespace auspex {
 
 void Counters::HeartbeatSucceeded() {
   std::lock_guard lock(mutex_);
   ++now_.heartbeats_succeeded;
-  now_.last_error.clear();
-  now_.clock_skew_seconds = 0;
+  Succeeded(heartbeat_fails_);
 }
 
 void Counters::HeartbeatFailed(std::string_view error) {
   std::lock_guard lock(mutex_);
   ++now_.heartbeats_failed;
   now_.last_error = Cat("heartbeat: ", error);
+  Failed(heartbeat_fails_);
 }
 
 void Counters::PollSucceeded(bool with_work) {
   std::lock_guard lock(mutex_);
   ++now_.polls_succeeded;
   if (!with_work) ++now_.polls_without_work;
-  now_.last_error.clear();
-  now_.clock_skew_seconds = 0;
+  Succeeded(poll_fails_);
 }
 
 void Counters::PollFailed(std::string_view error) {
   std::lock_guard lock(mutex_);
   ++now_.polls_failed;
   now_.last_error = Cat("poll: ", error);
+  Failed(poll_fails_);
+}
+
+void Counters::Failed(bool& loop) {
+  if (!heartbeat_fails_ && !poll_fails_) outage_since_ = std::chrono::steady_clock::now();
+  loop = true;
+}
+
+void Counters::Succeeded(bool& loop) {
+  now_.last_error.clear();
+  now_.clock_skew_seconds = 0;
+  if (!loop) return;
+  loop = false;
+  if (heartbeat_fails_ || poll_fails_) return;
+  const auto outage = std::chrono::steady_clock::now() - outage_since_;
+  LogInfo("connected_again",
+          {{"seconds", std::chrono::duration_cast<std::chrono::seconds>(outage).count()}});
 }
 
 void Counters::CountOffer(Offer offer) {

@@ -4,6 +4,7 @@
 #ifndef AUSPEX_NETD_COUNTERS_H_
 #define AUSPEX_NETD_COUNTERS_H_
 
+#include <chrono>
 #include <cstdint>
 #include <mutex>
 #include <string>
@@ -31,6 +32,7 @@ class Counters {
   };
   enum class Offer { kAccepted, kRefused, kKnown };
 
+  // A success that ends an outage logs `connected_again`, once.
   void HeartbeatSucceeded();
   void HeartbeatFailed(std::string_view error);
   void PollSucceeded(bool with_work);
@@ -44,6 +46,13 @@ class Counters {
  private:
   mutable std::mutex mutex_;
   Snapshot now_;
+
+  // Loops whose last call failed. The time since the first of them failed is an outage, which ends
+  // when neither fails any more.
+  void Failed(bool& loop);
+  void Succeeded(bool& loop);
+  bool heartbeat_fails_ = false, poll_fails_ = false;
+  std::chrono::steady_clock::time_point outage_since_;
 };
 
 }  // namespace auspex

@@ -203,6 +203,32 @@ TEST(Loops, W1NoAnswerEndsThePoller) {
   }
 }
 
+TEST(Loops, TheEndOfAnOutageIsLoggedOnce) {
+  std::atomic<bool> down = true;
+  NetdLab lab([&](const MockRequest& request, MockWire& wire) {
+    if (down) return wire.Reply(503, "");
+    return IsBeat(request) ? ReplyHeartbeat(wire) : ReplyNoWork(wire);
+  });
+  lab.Start();
+  ASSERT_TRUE(lab.server.WaitFor(kBeat, 2));
+  ASSERT_TRUE(lab.server.WaitFor(kPoll, 2));
+  down = false;
+  // Two more of each: the first of them may have been on its way when the trouble ended.
+  const auto seen = [&](bool beats) {
+    int count = 0;
+    for (const MockRequest& request : lab.server.requests()) count += IsBeat(request) == beats;
+    return count;
+  };
+  ASSERT_TRUE(lab.server.WaitFor(kBeat, seen(true) + 3));
+  ASSERT_TRUE(lab.server.WaitFor(kPoll, seen(false) + 3));
+  EXPECT_EQ(lab.netd->Stop(), 0);
+  const std::string log = lab.netd->Log();
+  const size_t at = log.find("connected_again");
+  ASSERT_NE(at, std::string::npos) << log;
+  EXPECT_EQ(log.find("connected_again", at + 1), std::string::npos) << log;
+  EXPECT_EQ(log.find("heartbeat_failed", at), std::string::npos) << log;
+}
+
 TEST(Loops, AnOfferThatStatedCannotReadIsAFailedPoll) {
   NetdLab lab(Polls([](int n, const MockRequest&, MockWire& wire) {
     if (n > 1) return ReplyNoWork(wire);
