@@ -18,6 +18,8 @@
 
 #include "auspex/runnerd/v1/runnerd.grpc.pb.h"
 #include "common/ipc/channel.h"
+#include "common/ipc/role_door.h"
+#include "common/ipc/role_key.h"
 #include "tests/support/skip.h"
 #include "tests/support/temp_dir.h"
 
@@ -25,17 +27,20 @@ namespace auspex {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 // A small real service: it answers with who called.
 class WhoService final : public runnerd::v1::Sandboxes::Service {
  public:
   grpc::Status Abort(grpc::ServerContext* context, const runnerd::v1::AbortRequest*,
                      runnerd::v1::AbortResponse* response) override {
+    ++calls;
     seen_name = context->peer();
     response->set_outcome(std::to_string(server->PeerOfCall(*context).pid));
     return grpc::Status::OK;
   }
   RoleServer* server = nullptr;
+  int calls = 0;
   std::string seen_name;  // gRPC's name of the last caller's connection
 };
 
@@ -66,6 +71,32 @@ class RoleServerTest : public ::testing::Test {
     std::strcpy(address.sun_path, socket_.c_str());
     return ::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 ? fd : -1;
   }
+  // A raw connection that has said `words`, and what comes back before HTTP/2's first frame (which
+  // begins with a NUL) or the end.
+  static std::string Say(int fd, const std::string& words) {
+    if (!words.empty()) {
+      EXPECT_EQ(::send(fd, words.data(), words.size(), MSG_NOSIGNAL), ssize_t(words.size()));
+    }
+    std::string heard;
+    char octet = 0;
+    while (::recv(fd, &octet, 1, 0) == 1 && octet != 0) heard.push_back(octet);
+    return heard;
+  }
+  static std::string Request(const std::string& key) {
+    return "CONNECT auspex HTTP/1.0\r\nAuspex-Role-Key: " + key + "\r\n\r\n";
+  }
+  // One that was let in: it has heard the server's first octet of HTTP/2.
+  int ConnectWithKey() {
+    const int fd = Connect();
+    const absl::StatusOr<std::string> key = ReadRoleKey(socket_);
+    EXPECT_TRUE(key.ok()) << key.status();
+    if (fd < 0 || Say(fd, Request(key.value_or(""))) != kWelcome) {
+      ::close(fd);
+      return -1;
+    }
+    return fd;
+  }
+  static constexpr char kWelcome[] = "HTTP/1.0 200 OK\r\n\r\n";
   // True when the server closes the connection without a word.
   static bool ClosedSilently(int fd) {
     char octet;
@@ -172,14 +203,14 @@ TEST_F(RoleServerTest, AStaleSocketIsReplaced) {
 
 TEST_F(RoleServerTest, ConnectionsAreBoundedAndFreedAgain) {
   Start(PeerRule::Self());
-  // Each keeps its connection open; the fourth is closed at accept.
+  // Each keeps its connection open; the fourth is closed before HTTP/2.
   int fds[3];
   for (int& fd : fds) {
-    fd = Connect();
+    fd = ConnectWithKey();
     ASSERT_GE(fd, 0);
     EXPECT_FALSE(ClosedSilently(fd)) << "the server's settings should arrive";
   }
-  const int fourth = Connect();
+  const int fourth = ConnectWithKey();
   ASSERT_GE(fourth, 0);
   EXPECT_TRUE(ClosedSilently(fourth));
   ::close(fourth);
@@ -232,7 +263,7 @@ TEST_F(RoleServerTest, HalfSentMessagesAreHeldUpToTheBound) {
   const size_t before = Resident();
   std::vector<int> fds;
   for (int connection = 0; connection < 12; ++connection) {
-    const int fd = Connect();
+    const int fd = ConnectWithKey();
     ASSERT_GE(fd, 0);
     fds.push_back(fd);
     std::string octets = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + Frame(4, 0, 0, "");
@@ -255,6 +286,82 @@ TEST_F(RoleServerTest, HalfSentMessagesAreHeldUpToTheBound) {
   const size_t after = Resident();
   EXPECT_LT(after, before + 8 * kBound) << "grown by " << (after - before);
   for (const int fd : fds) ::close(fd);
+}
+
+// Every process of the user passes the check of the user; only who knows the key gets further.
+TEST_F(RoleServerTest, WithoutTheKeyNoCallReachesAService) {
+  Start(PeerRule::Self());
+  const absl::StatusOr<std::string> key = ReadRoleKey(socket_);
+  ASSERT_TRUE(key.ok()) << key.status();
+  std::string wrong = *key;
+  wrong[63] = wrong[63] == '0' ? '1' : '0';
+  for (const std::string& words :
+       {Request(wrong), Request(""), Request(key->substr(0, 63)), Request(*key + "0"),
+        std::string("CONNECT auspex HTTP/1.0\r\n\r\n"),
+        std::string("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), std::string(512, 'x'),
+        // Octets after the request would be lost to gRPC.
+        Request(*key) + "PRI"}) {
+    const int fd = Connect();
+    ASSERT_GE(fd, 0);
+    EXPECT_THAT(Say(fd, words), StartsWith("HTTP/1.0 401 test/owner: ")) << words;
+    char octet = 0;
+    EXPECT_LE(::recv(fd, &octet, 1, 0), 0) << "the connection stayed open";
+    ::close(fd);
+  }
+  // A client that takes another role's key for this one's.
+  const std::string other = folder_ / "other.sock";
+  ASSERT_TRUE(EnsureRoleKey(other).ok());
+  const int fd = Connect();
+  EXPECT_THAT(Say(fd, Request(*ReadRoleKey(other))), StartsWith("HTTP/1.0 401"));
+  ::close(fd);
+  EXPECT_EQ(service_.calls, 0);
+  std::string outcome;
+  EXPECT_TRUE(Call(&outcome).ok());
+  EXPECT_EQ(service_.calls, 1);
+}
+
+TEST_F(RoleServerTest, AKeySaidInPiecesIsHeardAndSilenceCostsOthersNothing) {
+  Start(PeerRule::Self());
+  // More than the server lets wait: the first of them go.
+  std::vector<int> silent;
+  for (size_t i = 0; i < RoleDoor::kMaxWaiting + 4; ++i) silent.push_back(Connect());
+  const int fd = Connect();
+  const std::string words = Request(*ReadRoleKey(socket_));
+  for (const char c : words.substr(0, words.size() - 1)) {
+    ASSERT_EQ(::send(fd, &c, 1, MSG_NOSIGNAL), 1);
+  }
+  std::string outcome;
+  EXPECT_TRUE(Call(&outcome).ok()) << "silent connections kept others out";
+  EXPECT_EQ(Say(fd, "\n"), kWelcome);
+  ::close(fd);
+  EXPECT_THAT(Say(silent[0], ""), StartsWith("HTTP/1.0 401"));
+  for (const int one : silent) ::close(one);
+}
+
+// The client's channel outlives the server: a server that starts again has the same key.
+TEST_F(RoleServerTest, AChannelFindsAServerThatStartedAgain) {
+  auto channel = ConnectTo(socket_);  // before the server's first start
+  for (int round = 0; round < 3; ++round) {
+    Start(PeerRule::Self());
+    grpc::ClientContext context;
+    SetDeadline(context, 10);
+    context.set_wait_for_ready(true);
+    runnerd::v1::AbortResponse response;
+    const grpc::Status status =
+        runnerd::v1::Sandboxes::NewStub(channel)->Abort(&context, {}, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    server_->Shutdown(0);
+    server_.reset();
+  }
+}
+
+// Other users' rules need no key: the kernel tells the users apart.
+TEST_F(RoleServerTest, ARuleThatNamesAnotherUserMakesNoKey) {
+  Start(PeerRule{{::geteuid(), ::geteuid() + 1}, {}});
+  EXPECT_TRUE(absl::IsNotFound(ReadRoleKey(socket_).status()));
+  const int fd = Connect();
+  EXPECT_FALSE(ClosedSilently(fd));
+  ::close(fd);
 }
 
 TEST_F(RoleServerTest, HealthServiceAnswersNothingElseDoes) {
