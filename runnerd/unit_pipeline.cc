@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "runnerd/unit_pipeline.h"
 
+#include <cstdio>
 #include <cstring>
 #include <optional>
 #include <utility>
@@ -75,6 +76,13 @@ std::optional<Refusal> UnmetDemand(const Unit& unit, const Manifest& manifest) {
     }
   }
   return std::nullopt;
+}
+
+// A limit as the owner wrote it: "600", "0.3".
+std::string Seconds(double seconds) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.10g", seconds);
+  return text;
 }
 
 // The reason for a unit whose executor did not bring an output.
@@ -225,9 +233,9 @@ UnitPipeline::Step UnitPipeline::RunAndRead(RunRequest request, std::string_view
     return std::visit([](auto end) -> Step { return end; }, EndOf(control.reason()));
   }
   if (outcome->end == RunOutcome::End::kDeadline) {
-    return Refuse(RefusalKind::kRunnerFailed,
-                  Cat("executor ran over its limit of ", static_cast<int64_t>(request.wall_seconds),
-                      " s and was killed"));
+    return Refuse(
+        RefusalKind::kRunnerFailed,
+        Cat("executor ran over its limit of ", Seconds(request.wall_seconds), " s and was killed"));
   }
   absl::StatusOr<InitReport> report = ParseInitReport(outcome->report);
   if (!report.ok() || outcome->report_overflow) {

@@ -32,6 +32,10 @@ std::string OneLine(const stated_v1::AuditRow& row) {
   if (action.size() < kActionWidth) action.resize(kActionWidth, ' ');
   std::string line = Cat(Clean(row.occurred_at()), "  ", action, "  ", Clean(row.unit_id()));
   if (!row.tenant_id().empty()) line += Cat("  ", Clean(row.tenant_id()));
+  // The owner's word on an experiment has no unit that would say which one.
+  if (row.unit_id().empty() && !row.experiment_id().empty()) {
+    line += Cat("  ", Clean(row.experiment_id()));
+  }
   if (!row.reason().empty()) line += Cat("  [", Clean(row.reason()), "]");
   return line;
 }

@@ -169,7 +169,9 @@ void AddWorkVerbs(CLI::App& app, Chosen& chosen) {
   Runs(refuse, chosen, refuse_options, RunRefuse);
 
   auto abort_options = std::make_shared<UnitOptions>();
-  CLI::App* abort = app.add_subcommand("abort", "End a running unit at once");
+  CLI::App* abort = app.add_subcommand("abort",
+                                       "End a running unit at once and refuse it; the coordinator "
+                                       "is told. A unit that does not run yet: refuse");
   abort->add_option("unit", abort_options->unit, "The unit")
       ->required()
       ->check(IsA<UnitId>("UNIT_ID"));

@@ -9,6 +9,7 @@
 namespace auspex::cli {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -67,6 +68,8 @@ TEST_F(CommandTest, ConsentCanBeTakenBack) {
   EXPECT_THAT(Auspex({"accept", "exp-1", "--undo"}).out, HasSubstr("was not accepted"));
   EXPECT_THAT(Auspex({"accept", "exp-1"}).out, HasSubstr("sensitive work is accepted"));
   EXPECT_THAT(Auspex({"accept", "exp-1"}).out, HasSubstr("already"));
+  // The row has no unit; the experiment says what was accepted.
+  EXPECT_THAT(Auspex({"log"}).out, ContainsRegex("owner_accepted_experiment +exp-1\n"));
   EXPECT_THAT(Auspex({"accept", "exp-1", "--undo"}).out, HasSubstr("no longer accepted"));
   EXPECT_THAT(Auspex({"unpin", "exp-1"}).out, HasSubstr("had no pin"));
 }

@@ -200,7 +200,7 @@ TEST_F(SandboxTest, FloodsAreDrainedAndOnlyTheTailIsKept) {
 TEST_F(SandboxTest, WallClockEndsAStubbornTenantWithAllItsChildren) {
   config_.runner_timeout_seconds = 0.3;
   EXPECT_EQ(Describe(RunTenant({"stubborn"})),
-            "runner_failed: executor ran over its limit of 0 s and was killed");
+            "runner_failed: executor ran over its limit of 0.3 s and was killed");
   EXPECT_EQ(Describe(RunTenant({"forks", "200"})), "completed");
 }
 
