@@ -1,13 +1,22 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "netd/keyd_client.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "auspex/keyd/v1/keyd.grpc.pb.h"
-#include "common/base/status_macros.h"
 #include "netd/rpc.h"
+#include "netd/sleep.h"
 
 namespace auspex {
+namespace {
+
+// How long a call waits, in seconds of pauses, while keyd signs no more of its intent (its rates):
+// the default ones give way within milliseconds, an owner's own may take longer.
+constexpr double kRatePatience = 10;
+constexpr double kFirstPause = 0.01, kLongestPause = 1;
+
+}  // namespace
 
 struct KeydClient::State {
   explicit State(const std::string& path)
@@ -22,11 +31,17 @@ KeydClient::~KeydClient() = default;
 absl::StatusOr<keyd::v1::SignedRequest> KeydClient::Sign(const keyd::v1::SignRequestRequest& intent,
                                                          std::stop_token stop) {
   keyd::v1::SignedRequest out;
-  RETURN_IF_ERROR(
-      RunRpc("keyd.SignRequest", kRpcSeconds, std::move(stop), [&](grpc::ClientContext& context) {
-        return state_->stub->SignRequest(&context, intent, &out);
-      }));
-  return out;
+  double waited = 0;
+  for (double pause = kFirstPause;; pause = std::min(pause * 2, kLongestPause)) {
+    const absl::Status status =
+        RunRpc("keyd.SignRequest", kRpcSeconds, stop, [&](grpc::ClientContext& context) {
+          return state_->stub->SignRequest(&context, intent, &out);
+        });
+    if (status.ok()) return out;
+    waited += pause;
+    if (!absl::IsResourceExhausted(status) || waited > kRatePatience) return status;
+    if (!SleepUnlessStopped(stop, pause)) return status;
+  }
 }
 
 }  // namespace auspex

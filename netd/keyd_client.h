@@ -18,7 +18,8 @@ class KeydClient {
   ~KeydClient();
 
   // A request as it is to be sent. Errors are keyd's (keyd.proto); UNAVAILABLE or DEADLINE_EXCEEDED
-  // when keyd does not answer.
+  // when keyd does not answer. RESOURCE_EXHAUSTED, more of the intent than its rate, is waited out
+  // for some seconds first.
   absl::StatusOr<keyd::v1::SignedRequest> Sign(const keyd::v1::SignRequestRequest& intent,
                                                std::stop_token stop);
 

@@ -76,11 +76,17 @@ std::string BodyOf(const OutboxItem& item) {
 }
 
 // keyd said no. Two kinds of no are for good: it will never sign a second result for an assignment,
-// nor a field that is not of its kind.
+// nor a field that is not of its kind. Two others are about this machine (more than the owner's
+// rates allow; a clock that was set back, no enrolment yet) and use up none of the item's attempts.
 SettleRequest SettleUnsigned(const absl::Status& status) {
   const std::string text(status.message());
   if (absl::IsAlreadyExists(status)) return SettleTerminal("equivocation", text);
   if (absl::IsInvalidArgument(status)) return SettleTerminal("unsignable", text);
+  if (absl::IsResourceExhausted(status) || absl::IsFailedPrecondition(status)) {
+    SettleRequest later;
+    later.mutable_held()->set_text(text);
+    return later;
+  }
   return SettleTransient(text);
 }
 

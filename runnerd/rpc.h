@@ -34,6 +34,14 @@ inline bool IsTrouble(absl::StatusCode code) {
   return code == kResourceExhausted || code == kInternal || code == kUnknown;
 }
 
+// Whether keyd signs no more of an intent at this moment (its rates): that passes by itself, however
+// long it takes, and a finished unit is not given up for it.
+inline bool IsRateRefusal(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kResourceExhausted &&
+         std::string_view(status.message().data(), status.message().size()).find(": rate: ") !=
+             std::string_view::npos;
+}
+
 // Whether a call may succeed when it is made again unchanged: the peer is away or in trouble, and
 // has not said no.
 inline bool IsPassing(absl::StatusCode code) {
@@ -53,7 +61,7 @@ absl::Status CallUntilAnswered(std::string_view what, Call call, Pause pause) {
     SetDeadline(context, kRpcSeconds);
     absl::Status status = FromGrpc(call(context), what);
     if (status.ok() || !IsPassing(status.code())) return status;
-    trouble = IsTrouble(status.code()) ? trouble + delay : 0;
+    trouble = IsTrouble(status.code()) && !IsRateRefusal(status) ? trouble + delay : 0;
     if (trouble > kTroubleSeconds) return status;
     // Said once: a unit that stands still has a cause that can be read.
     if (delay == kSayAfter)

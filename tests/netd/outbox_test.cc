@@ -130,6 +130,27 @@ TEST(OutboxSending, WhatKeydWillNeverSignIsTerminal) {
   EXPECT_EQ(lab.server.Count("/result"), 0);
 }
 
+// keyd refuses by its rates, or by this machine's clock: that is waited out, and never costs an
+// attempt, so that no result is given up for it.
+TEST(OutboxSending, WhatKeydSignsLaterIsHeldWithoutAnAttempt) {
+  NetdLab lab(Others([](const MockRequest&, MockWire& wire) { wire.Reply(201, kAccepted); }));
+  std::atomic<int> refused{0};
+  lab.keyd->SetHook([&](const keyd::v1::SignRequestRequest& request, keyd::v1::SignedRequest&) {
+    if (request.submit_result().unit_id() == "u-soon" && refused++ < 3)
+      return grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "rate: ask again in 0.01 s");
+    if (request.submit_result().unit_id() == "u-clock")
+      return grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "clock: is 600 s behind");
+    return grpc::Status::OK;
+  });
+  const uint64_t soon = lab.stated->Put(ResultItem("u-soon")),
+                 clock = lab.stated->Put(ResultItem("u-clock"));
+  lab.Start();
+  EXPECT_TRUE(lab.stated->WaitForSettle(soon).has_result_accepted());
+  EXPECT_GT(refused, 3);
+  EXPECT_NE(lab.stated->WaitForSettle(clock).held().text().find("clock:"), std::string::npos);
+  EXPECT_EQ(lab.server.Count("/result"), 1);
+}
+
 TEST(OutboxSending, ABrokenConnectionIsTransient) {
   NetdLab lab(Others([](const MockRequest&, MockWire& wire) {
     wire.Send("HTTP/1.1 201 Created\r\nContent-Length: 100\r\n\r\n{");

@@ -141,6 +141,24 @@ TEST(CallUntilAnswered, WaitsForOneThatIsAwayButNotForTroubleWithoutEnd) {
   EXPECT_EQ(paused, 0);
 }
 
+// What is over keyd's rate is signed later, and a finished unit waits for it.
+TEST(CallUntilAnswered, ARateIsWaitedOut) {
+  double paused = 0;
+  const absl::Status status = CallUntilAnswered(
+      "keyd.SignResult",
+      [&](grpc::ClientContext&) {
+        return paused > 10 * kTroubleSeconds
+                   ? grpc::Status::OK
+                   : grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                                  "rate: more than 0.001 sign_result a second");
+      },
+      [&](double seconds) {
+        paused += seconds;
+        return false;
+      });
+  EXPECT_TRUE(status.ok()) << status;
+}
+
 TEST_F(DaemonTest, AUnitThatDoesNotParseIsRefusedAndHarmless) {
   StartRunnerd();
   stated_.Give("bad", "not-a-hash");
