@@ -1,27 +1,22 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "keyd/journal_file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
-#include <sodium/randombytes.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <cstdio>
+#include <utility>
 
 #include "common/base/cat.h"
 #include "common/base/errno_status.h"
 #include "common/base/status_macros.h"
 #include "common/files/files.h"
-#include "common/journal/record.h"
 
 namespace auspex::keyd {
 namespace {
-
-constexpr std::string_view kMagic = "auspex journal\r\n";  // a transfer in text mode breaks it
-static_assert(kMagic.size() == 16);
-constexpr uint32_t kVersion = 1;
 
 // Room is made in steps of this many zero octets: a flush within the file's size and its written
 // blocks changes no metadata, so it neither waits for the file system's own journal nor for others
@@ -33,28 +28,15 @@ class PosixJournalFile : public JournalFile {
   PosixJournalFile(UniqueFd fd, std::string path, uint64_t size)
       : fd_(std::move(fd)), path_(std::move(path)), room_(size) {}
 
-  absl::StatusOr<uint64_t> Size() const override {
-    struct stat info;
-    if (::fstat(fd_.get(), &info) != 0) return ErrnoStatus(errno, "fstat", path_);
-    return static_cast<uint64_t>(info.st_size);
-  }
-
+  absl::StatusOr<uint64_t> Size() const override { return SizeOfFd(fd_.get(), path_); }
   absl::StatusOr<size_t> ReadAt(uint64_t offset, std::span<char> out) const override {
-    size_t done = 0;
-    while (done < out.size()) {
-      const ssize_t n = ::pread(fd_.get(), out.data() + done, out.size() - done,
-                                static_cast<off_t>(offset + done));
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return ErrnoStatus(errno, "read", path_);
-      if (n == 0) break;
-      done += static_cast<size_t>(n);
-    }
-    return done;
+    return ReadFdAt(fd_.get(), path_, offset, out);
   }
 
   absl::Status WriteAt(uint64_t offset, std::string_view octets) override {
     const uint64_t end = offset + octets.size();
-    if (end > room_) {
+    // What is written whole from the start is a file of its own kind: a header, a checkpoint.
+    if (end > room_ && offset > 0) {
       // Without room (a full disk) the octets themselves may still fit.
       const uint64_t wanted = (end / kRoomStep + 1) * kRoomStep;
       (void)Write(room_, std::string(wanted - room_, '\0'));
@@ -94,93 +76,104 @@ class PosixJournalFile : public JournalFile {
 
   UniqueFd fd_;
   std::string path_;
-  uint64_t room_;  // the file's size; zero octets from the last record on
+  uint64_t room_;  // the file's size; zero octets from the last frame on
 };
 
-int OpenExisting(const std::string& path) {
-  return ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-}
+class PosixJournalFolder : public JournalFolder {
+ public:
+  PosixJournalFolder(UniqueFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+
+  std::string path() const override { return path_; }
+
+  absl::StatusOr<std::vector<std::string>> List() const override {
+    const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(path_.c_str()), ::closedir);
+    if (!dir) return ErrnoStatus(errno, "open folder", path_);
+    std::vector<std::string> names;
+    errno = 0;
+    while (const dirent* entry = ::readdir(dir.get())) {
+      const std::string name = entry->d_name;
+      if (name != "." && name != "..") names.push_back(name);
+      errno = 0;
+    }
+    if (errno != 0) return ErrnoStatus(errno, "read folder", path_);
+    return names;
+  }
+
+  absl::StatusOr<std::unique_ptr<JournalFile>> Open(const std::string& name) const override {
+    return OpenWith(name, O_RDWR);
+  }
+
+  absl::StatusOr<std::unique_ptr<JournalFile>> Create(const std::string& name) override {
+    return OpenWith(name, O_RDWR | O_CREAT | O_TRUNC);
+  }
+
+  absl::Status Rename(const std::string& from, const std::string& to) override {
+    if (::renameat(fd_.get(), from.c_str(), fd_.get(), to.c_str()) != 0) {
+      return ErrnoStatus(errno, "rename", PathOf(from));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Remove(const std::string& name) override {
+    if (::unlinkat(fd_.get(), name.c_str(), 0) != 0) {
+      return ErrnoStatus(errno, "unlink", PathOf(name));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Sync() override {
+    if (::fsync(fd_.get()) != 0) return ErrnoStatus(errno, "fsync folder", path_);
+    return absl::OkStatus();
+  }
+
+ private:
+  std::string PathOf(const std::string& name) const { return Cat(path_, "/", name); }
+
+  absl::StatusOr<std::unique_ptr<JournalFile>> OpenWith(const std::string& name, int flags) const {
+    UniqueFd fd(
+        ::openat(fd_.get(), name.c_str(), flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
+    if (!fd.valid()) return ErrnoStatus(errno, "open", PathOf(name));
+    ASSIGN_OR_RETURN(const uint64_t size, SizeOfFd(fd.get(), PathOf(name)));
+    return std::make_unique<PosixJournalFile>(std::move(fd), PathOf(name), size);
+  }
+
+  const UniqueFd fd_;
+  const std::string path_;
+};
 
 }  // namespace
 
-std::string MakeJournalHeader(int64_t time_micros) {
-  std::string header(kMagic);
-  AppendLe(header, kVersion, 4);
-  AppendLe(header, kJournalHeaderOctets, 4);
-  char id[16];
-  randombytes_buf(id, sizeof id);
-  header.append(id, sizeof id);
-  AppendLe(header, static_cast<uint64_t>(time_micros), 8);
-  return header;
+absl::StatusOr<std::unique_ptr<JournalFolder>> OpenJournalFolder(const std::string& path) {
+  RETURN_IF_ERROR(MakePrivateDirectory(path));
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd.valid()) return ErrnoStatus(errno, "open folder", path);
+  return std::make_unique<PosixJournalFolder>(std::move(fd), path);
 }
 
-absl::Status CheckJournalHeader(std::string_view header) {
-  if (header.size() < kJournalHeaderOctets) {
-    return absl::DataLossError(Cat("journal: the header is cut short at octet ", header.size(),
-                                   " of ", kJournalHeaderOctets));
+absl::Status PutWhole(JournalFolder& folder, const std::string& name, std::string_view content) {
+  const std::string unfinished = Cat(name, kUnfinishedSuffix);
+  {
+    ASSIGN_OR_RETURN(const std::unique_ptr<JournalFile> file, folder.Create(unfinished));
+    RETURN_IF_ERROR(file->WriteAt(0, content));
+    RETURN_IF_ERROR(file->Sync());
   }
-  if (header.substr(0, kMagic.size()) != kMagic) {
-    return absl::DataLossError("journal: offset 0: this is no journal of auspex-keyd");
+  RETURN_IF_ERROR(folder.Rename(unfinished, name));
+  return folder.Sync();
+}
+
+absl::StatusOr<std::optional<std::string>> ReadWhole(const JournalFolder& folder,
+                                                     const std::string& name, size_t max_octets) {
+  absl::StatusOr<std::unique_ptr<JournalFile>> file = folder.Open(name);
+  if (absl::IsNotFound(file.status())) return std::nullopt;
+  RETURN_IF_ERROR(file.status());
+  std::string content(max_octets + 1, '\0');
+  ASSIGN_OR_RETURN(const size_t got, (*file)->ReadAt(0, std::span(content)));
+  if (got > max_octets) {
+    return absl::DataLossError(
+        Cat(folder.path(), "/", name, ": has more than ", max_octets, " octets"));
   }
-  const uint64_t version = ReadLe(header.substr(16, 4));
-  if (version != kVersion) {
-    return absl::FailedPreconditionError(Cat("journal: offset 16: version ", version,
-                                             " is not known to this release, which writes ",
-                                             kVersion));
-  }
-  if (ReadLe(header.substr(20, 4)) != kJournalHeaderOctets) {
-    return absl::DataLossError("journal: offset 20: wrong header length");
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::unique_ptr<JournalFile>> OpenJournalFile(const std::string& path,
-                                                             int64_t time_micros) {
-  UniqueFd fd(OpenExisting(path));
-  if (!fd.valid() && errno == ENOENT) {
-    // Made whole under another name first, so that a header is never half there.
-    RETURN_IF_ERROR(WriteFileAtomically(path, MakeJournalHeader(time_micros), 0600));
-    fd.Reset(OpenExisting(path));
-  }
-  if (!fd.valid()) return ErrnoStatus(errno, "open", path);
-  struct stat info;
-  if (::fstat(fd.get(), &info) != 0) return ErrnoStatus(errno, "fstat", path);
-  if (!S_ISREG(info.st_mode)) {
-    return absl::FailedPreconditionError(Cat(path, ": is not a regular file"));
-  }
-  return std::make_unique<PosixJournalFile>(std::move(fd), path,
-                                            static_cast<uint64_t>(info.st_size));
-}
-
-absl::StatusOr<uint64_t> MemoryJournalFile::Size() const {
-  std::lock_guard lock(mutex_);
-  return content_.size();
-}
-
-absl::StatusOr<size_t> MemoryJournalFile::ReadAt(uint64_t offset, std::span<char> out) const {
-  std::lock_guard lock(mutex_);
-  if (offset >= content_.size()) return 0;
-  const size_t n = std::min(out.size(), content_.size() - static_cast<size_t>(offset));
-  std::memcpy(out.data(), content_.data() + offset, n);
-  return n;
-}
-
-absl::Status MemoryJournalFile::WriteAt(uint64_t offset, std::string_view octets) {
-  std::lock_guard lock(mutex_);
-  if (content_.size() < offset + octets.size()) content_.resize(offset + octets.size());
-  std::copy(octets.begin(), octets.end(), content_.begin() + static_cast<ptrdiff_t>(offset));
-  return absl::OkStatus();
-}
-
-absl::Status MemoryJournalFile::Truncate(uint64_t size) {
-  std::lock_guard lock(mutex_);
-  content_.resize(size);
-  return absl::OkStatus();
-}
-
-std::string MemoryJournalFile::content() const {
-  std::lock_guard lock(mutex_);
-  return content_;
+  content.resize(got);
+  return content;
 }
 
 }  // namespace auspex::keyd

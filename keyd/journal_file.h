@@ -1,38 +1,26 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// JournalFile: the few things that the journal asks of a disk, behind an interface so that tests
-// can fail the N-th of them and look at what would have survived. Implementations need no locking
-// of their own for writes (one writer at a time, the journal sees to that), but ReadAt may run
-// beside a write of other octets.
+// JournalFolder and JournalFile: the few things that the journal asks of a disk, behind an
+// interface so that tests can fail or end the world at the N-th of them and look at what would have
+// survived. Implementations need no locking of their own for writes (one writer at a time, the
+// journal sees to that), but reads may run beside a write of other octets.
 #ifndef AUSPEX_KEYD_JOURNAL_FILE_H_
 #define AUSPEX_KEYD_JOURNAL_FILE_H_
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
-#include <span>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "common/base/unique_fd.h"
+#include "common/journal/source.h"
 
 namespace auspex::keyd {
 
-// The file's first octets: magic, version, random journal id, time of making. Their SHA-256 is the
-// chain's first value.
-inline constexpr size_t kJournalHeaderOctets = 48;
-std::string MakeJournalHeader(int64_t time_micros);
-// OK, or DATA_LOSS / FAILED_PRECONDITION (a version of the future) when `header` is no header of
-// ours.
-absl::Status CheckJournalHeader(std::string_view header);
-
-class JournalFile {
+class JournalFile : public JournalSource {
  public:
-  virtual ~JournalFile() = default;
-  virtual absl::StatusOr<uint64_t> Size() const = 0;
-  // Fills as much of `out` as there is from `offset` on and returns how much that is; 0 at the end.
-  virtual absl::StatusOr<size_t> ReadAt(uint64_t offset, std::span<char> out) const = 0;
   // All of `octets` at `offset`, or an error, after which any part of them may be there. May also
   // set aside zero octets behind them.
   virtual absl::Status WriteAt(uint64_t offset, std::string_view octets) = 0;
@@ -41,26 +29,38 @@ class JournalFile {
   virtual absl::Status Truncate(uint64_t size) = 0;
 };
 
-// The file at `path`; when there is none, it is made with a header, atomically, mode 0600. Errors
-// name the path.
-absl::StatusOr<std::unique_ptr<JournalFile>> OpenJournalFile(const std::string& path,
-                                                             int64_t time_micros);
-
-// A journal in memory that starts with a header: for the self-test at start and for tests.
-class MemoryJournalFile : public JournalFile {
+class JournalFolder {
  public:
-  explicit MemoryJournalFile(std::string content) : content_(std::move(content)) {}
-  absl::StatusOr<uint64_t> Size() const override;
-  absl::StatusOr<size_t> ReadAt(uint64_t offset, std::span<char> out) const override;
-  absl::Status WriteAt(uint64_t offset, std::string_view octets) override;
-  absl::Status Sync() override { return absl::OkStatus(); }
-  absl::Status Truncate(uint64_t size) override;
-  std::string content() const;
-
- private:
-  mutable std::mutex mutex_;
-  std::string content_;
+  virtual ~JournalFolder() = default;
+  // For errors and for people.
+  virtual std::string path() const = 0;
+  // The names of all files, in no order.
+  virtual absl::StatusOr<std::vector<std::string>> List() const = 0;
+  // NOT_FOUND when there is none of this name.
+  virtual absl::StatusOr<std::unique_ptr<JournalFile>> Open(const std::string& name) const = 0;
+  // An empty file of mode 0600, in place of any that was there.
+  virtual absl::StatusOr<std::unique_ptr<JournalFile>> Create(const std::string& name) = 0;
+  // Replaces `to` if it is there.
+  virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;
+  virtual absl::Status Remove(const std::string& name) = 0;
+  // Returns OK only when names that were made, replaced or removed survive a crash.
+  virtual absl::Status Sync() = 0;
 };
+
+// The folder at `path`, made with mode 0700 when there is none. Errors name the path.
+absl::StatusOr<std::unique_ptr<JournalFolder>> OpenJournalFolder(const std::string& path);
+
+// The newest signed note, beside the segments.
+inline constexpr std::string_view kCheckpointFile = "checkpoint";
+// Ends the names of files that are not whole yet; such a file is left by a crash only and means
+// nothing.
+inline constexpr std::string_view kUnfinishedSuffix = ".new";
+// Makes or replaces `name` by a file with `content`, durable on return; readers and crashes see the
+// old file or the new one, whole.
+absl::Status PutWhole(JournalFolder& folder, const std::string& name, std::string_view content);
+// The content of `name`; nullopt when there is no such file, DATA_LOSS when it is larger.
+absl::StatusOr<std::optional<std::string>> ReadWhole(const JournalFolder& folder,
+                                                     const std::string& name, size_t max_octets);
 
 }  // namespace auspex::keyd
 

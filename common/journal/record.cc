@@ -83,10 +83,6 @@ std::optional<JournalRecord> DecodeRecordBody(std::string_view body) {
   return record;
 }
 
-Digest32 ChainAfter(const Digest32& previous, std::string_view body) {
-  return ToDigest(Sha256(std::string(AsText(previous)) + std::string(body)));
-}
-
 std::string EncodeCheckpointBody(std::string_view note) {
   std::string body(1, static_cast<char>(kCheckpointKind));
   body += note;

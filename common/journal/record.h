@@ -39,9 +39,7 @@ struct JournalEntry {
 struct JournalRecord : JournalEntry {
   uint64_t sequence = 0;  // from 1
   Digest32 leaf{};        // the record's leaf in the tree: SHA-256(0x00 || body)
-  Digest32 chain{};
 };
-Digest32 ChainAfter(const Digest32& previous, std::string_view body);
 
 // The body of `entry` at `sequence`: kMinRecordBody..kMaxRecordBody octets.
 std::string EncodeRecordBody(const JournalEntry& entry, uint64_t sequence);

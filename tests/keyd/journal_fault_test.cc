@@ -12,12 +12,16 @@
 namespace auspex::keyd {
 namespace {
 
-std::set<std::string> DigestsIn(const std::string& content) {
+// Make, write, flush, rename, flush the folder: the first segment.
+constexpr int kToBegin = 5;
+
+std::set<std::string> DigestsIn(const MemoryJournalFolder::Files& files) {
   std::set<std::string> digests;
-  auto journal =
-      Journal::Open(std::make_unique<MemoryJournalFile>(content), [&](const JournalRecord& record) {
-        if (record.outcome == Outcome::kSigned) digests.emplace(AsText(record.digest));
-      });
+  auto journal = Journal::Open(std::make_unique<MemoryJournalFolder>(files), {}, 0,
+                               [&](const JournalRecord& record) {
+                                 if (record.outcome != Outcome::kSigned) return;
+                                 digests.emplace(AsText(record.digest));
+                               });
   EXPECT_TRUE(journal.ok()) << journal.status();
   return digests;
 }
@@ -46,11 +50,10 @@ class JournalFault : public ::testing::TestWithParam<bool> {};
 TEST_P(JournalFault, NothingIsReleasedWithoutADurableRecord) {
   constexpr int kAttempts = 6;  // each one write and one flush
   for (int fail_at = 1; fail_at <= 2 * kAttempts; ++fail_at) {
-    auto disk = std::make_shared<FaultyFile::Disk>();
-    disk->durable = MakeJournalHeader(0);
-    disk->fail_at = fail_at;
+    auto disk = std::make_shared<FaultyDisk>();
+    disk->fail_at = kToBegin + fail_at;
     disk->short_write = GetParam();
-    Rig rig(SomeEnrolment(), kSomeSeed, std::make_unique<FaultyFile>(disk));
+    Rig rig(SomeEnrolment(), kSomeSeed, std::make_unique<FaultyFolder>(disk));
     int unavailable = 0;
     const std::set<std::string> released = SignUntilFailure(rig, kAttempts, unavailable);
     // Out of order for good, though the disk failed only once.
@@ -59,19 +62,18 @@ TEST_P(JournalFault, NothingIsReleasedWithoutADurableRecord) {
     EXPECT_EQ(rig.recorder.signatures(), released.size());
     // What a crash leaves has every released signature, and opens again; so does what a mere
     // restart finds.
-    EXPECT_EQ(DigestsIn(disk->durable), released) << fail_at;
-    const std::set<std::string> found = DigestsIn(disk->written);
+    EXPECT_EQ(DigestsIn(disk->Durable()), released) << fail_at;
+    const std::set<std::string> found = DigestsIn(disk->Written());
     EXPECT_TRUE(std::includes(found.begin(), found.end(), released.begin(), released.end()));
   }
 }
 
 TEST_P(JournalFault, UnderConcurrencyToo) {
   for (const int fail_at : {1, 2, 5, 8, 13, 20}) {
-    auto disk = std::make_shared<FaultyFile::Disk>();
-    disk->durable = MakeJournalHeader(0);
-    disk->fail_at = fail_at;
+    auto disk = std::make_shared<FaultyDisk>();
+    disk->fail_at = kToBegin + fail_at;
     disk->short_write = GetParam();
-    Rig rig(SomeEnrolment(), kSomeSeed, std::make_unique<FaultyFile>(disk));
+    Rig rig(SomeEnrolment(), kSomeSeed, std::make_unique<FaultyFolder>(disk));
     std::mutex mutex;
     std::set<std::string> released;
     std::vector<std::thread> threads;
@@ -88,7 +90,7 @@ TEST_P(JournalFault, UnderConcurrencyToo) {
     }
     for (std::thread& thread : threads) thread.join();
     EXPECT_LT(released.size(), 120u) << fail_at;
-    const std::set<std::string> durable = DigestsIn(disk->durable);
+    const std::set<std::string> durable = DigestsIn(disk->Durable());
     EXPECT_TRUE(std::includes(durable.begin(), durable.end(), released.begin(), released.end()))
         << fail_at;
   }
@@ -98,10 +100,9 @@ INSTANTIATE_TEST_SUITE_P(Writes, JournalFault, ::testing::Values(false, true),
                          [](const auto& half) { return half.param ? "Half" : "None"; });
 
 TEST(JournalFaultRefusal, ARefusalThatCannotBeRecordedIsUnavailableToo) {
-  auto disk = std::make_shared<FaultyFile::Disk>();
-  disk->durable = MakeJournalHeader(0);
-  disk->fail_at = 1;
-  Rig rig(SomeEnrolment(), kSomeSeed, std::make_unique<FaultyFile>(disk));
+  auto disk = std::make_shared<FaultyDisk>();
+  disk->fail_at = kToBegin + 1;
+  Rig rig(SomeEnrolment(), kSomeSeed, std::make_unique<FaultyFolder>(disk));
   UntrustedRequest bad = GoodRequest(Intent::kRefuse);
   bad.unit_id = "a/b";
   EXPECT_EQ(rig.boundary.SignRequest(kNetd, bad).status().code(), absl::StatusCode::kUnavailable);
@@ -112,15 +113,14 @@ TEST(JournalFaultRefusal, ARefusalThatCannotBeRecordedIsUnavailableToo) {
 // The submission that was claimed but never recorded does not count after a restart: nothing was
 // released for it.
 TEST(JournalFaultRefusal, AFailedClaimIsForgottenByARestart) {
-  auto disk = std::make_shared<FaultyFile::Disk>();
-  disk->durable = MakeJournalHeader(0);
-  disk->fail_at = 2;
+  auto disk = std::make_shared<FaultyDisk>();
+  disk->fail_at = kToBegin + 2;
   {
-    Rig rig(SomeEnrolment(), kSomeSeed, std::make_unique<FaultyFile>(disk));
+    Rig rig(SomeEnrolment(), kSomeSeed, std::make_unique<FaultyFolder>(disk));
     EXPECT_FALSE(rig.boundary.SignRequest(kNetd, GoodRequest(Intent::kSubmitResult)).ok());
   }
-  disk->fail_at = 0;
-  Rig again(SomeEnrolment(), kSomeSeed, std::make_unique<FaultyFile>(disk));
+  disk->Restart(disk->Durable());
+  Rig again(SomeEnrolment(), kSomeSeed, std::make_unique<FaultyFolder>(disk));
   UntrustedRequest other = GoodRequest(Intent::kSubmitResult);
   other.body_sha256 = Sha256("another body");
   EXPECT_TRUE(again.boundary.SignRequest(kNetd, other).ok());

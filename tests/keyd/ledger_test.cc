@@ -40,17 +40,16 @@ TEST(Equivocation, AnotherUnitIdOrKeyIsNoWayAround) {
 }
 
 TEST(Equivocation, IsRememberedAcrossRestarts) {
-  auto disk = std::make_shared<FaultyFile::Disk>();
-  disk->durable = MakeJournalHeader(0);
+  auto disk = std::make_shared<FaultyDisk>();
   {
-    Rig rig(SomeEnrolment(), kSomeSeed, std::make_unique<FaultyFile>(disk));
+    Rig rig(SomeEnrolment(), kSomeSeed, std::make_unique<FaultyFolder>(disk));
     for (int i = 0; i < 50; ++i) {
       ASSERT_TRUE(
           rig.boundary.SignRequest(kNetd, Submission("asg-" + std::to_string(i), "one")).ok());
     }
   }
   // Even with another key: the promise is about the assignment.
-  Rig rig(SomeEnrolment(), std::string(64, '7'), std::make_unique<FaultyFile>(disk));
+  Rig rig(SomeEnrolment(), std::string(64, '7'), std::make_unique<FaultyFolder>(disk));
   for (int i = 0; i < 50; ++i) {
     const std::string assignment = "asg-" + std::to_string(i);
     EXPECT_FALSE(rig.boundary.SignRequest(kNetd, Submission(assignment, "two")).ok());

@@ -23,29 +23,6 @@ ScratchDir::~ScratchDir() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-FaultyFile::FaultyFile(std::shared_ptr<Disk> disk)
-    : MemoryJournalFile(disk->durable), disk_(std::move(disk)) {
-  disk_->written = disk_->durable;
-}
-
-bool FaultyFile::FailsNow() { return ++disk_->operations == disk_->fail_at; }
-
-absl::Status FaultyFile::WriteAt(uint64_t offset, std::string_view octets) {
-  std::lock_guard lock(disk_->mutex);
-  const bool fails = FailsNow();
-  if (fails) octets = octets.substr(0, disk_->short_write ? octets.size() / 2 : 0);
-  const absl::Status status = MemoryJournalFile::WriteAt(offset, octets);
-  disk_->written = content();
-  return fails ? absl::ResourceExhaustedError("write journal: No space left on device") : status;
-}
-
-absl::Status FaultyFile::Sync() {
-  std::lock_guard lock(disk_->mutex);
-  if (FailsNow()) return absl::InternalError("fdatasync journal: Input/output error");
-  disk_->durable = content();
-  return absl::OkStatus();
-}
-
 SecretKey KeyOf(std::string_view seed_hex) {
   absl::StatusOr<SecretMemory> seed = SecretMemory::Create(SecretKey::kSeedOctets);
   const std::optional<std::string> octets = HexDecode(seed_hex);
@@ -62,10 +39,10 @@ Enrolment SomeEnrolment() {
 
 namespace {
 
-std::unique_ptr<Journal> OpenOrAbort(std::unique_ptr<JournalFile> file, AssignmentLedger& ledger,
+std::unique_ptr<Journal> OpenOrAbort(std::unique_ptr<JournalFolder> folder, AssignmentLedger& ledger,
                                      CreatedClock& created) {
-  if (file == nullptr) file = std::make_unique<MemoryJournalFile>(MakeJournalHeader(0));
-  auto journal = Journal::Open(std::move(file), [&](const JournalRecord& record) {
+  if (folder == nullptr) folder = std::make_unique<MemoryJournalFolder>();
+  auto journal = Journal::Open(std::move(folder), JournalOptions{}, 0, [&](const JournalRecord& record) {
     ledger.Replay(record);
     created.Replay(record);
   });
@@ -76,8 +53,8 @@ std::unique_ptr<Journal> OpenOrAbort(std::unique_ptr<JournalFile> file, Assignme
 }  // namespace
 
 Rig::Rig(std::optional<Enrolment> enrolment, std::string_view seed_hex,
-         std::unique_ptr<JournalFile> file)
-    : journal(OpenOrAbort(std::move(file), ledger, created)),
+         std::unique_ptr<JournalFolder> folder)
+    : journal(OpenOrAbort(std::move(folder), ledger, created)),
       keys(KeyRing::InMemory(KeyOf(seed_hex), std::move(enrolment))),
       recorder(*journal, clock),
       grants(clock),

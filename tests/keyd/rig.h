@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // What the tests of keyd's library share: a scratch folder, a clock that stands still until it is
-// told, disks that fail when they are told, and a whole signing boundary in memory.
+// told, and a whole signing boundary in memory.
 #ifndef AUSPEX_TESTS_KEYD_RIG_H_
 #define AUSPEX_TESTS_KEYD_RIG_H_
 
@@ -15,6 +15,7 @@
 #include "common/base/clock.h"
 #include "keyd/custody.h"
 #include "keyd/signing_boundary.h"
+#include "tests/keyd/fault_folder.h"
 
 namespace auspex::keyd {
 
@@ -44,27 +45,6 @@ class FakeClock : public Clock {
   std::atomic<int64_t> now_{1'716'000'000'000'000}, monotonic_{5'000'000};
 };
 
-// A disk in memory that keeps apart what was written and what a crash would leave, and that fails
-// its N-th write or flush.
-class FaultyFile : public MemoryJournalFile {
- public:
-  struct Disk {
-    std::mutex mutex;
-    std::string durable;       // as of the last flush that succeeded
-    std::string written;       // everything, as a reader in the same run sees it
-    int operations = 0;        // writes and flushes so far
-    int fail_at = 0;           // this one fails; 0: none
-    bool short_write = false;  // a failing write leaves half of its octets behind
-  };
-  explicit FaultyFile(std::shared_ptr<Disk> disk);
-  absl::Status WriteAt(uint64_t offset, std::string_view octets) override;
-  absl::Status Sync() override;
-
- private:
-  bool FailsNow();
-  std::shared_ptr<Disk> disk_;
-};
-
 // The key of a seed of 64 hex digits; aborts the test program when it cannot be made.
 SecretKey KeyOf(std::string_view seed_hex);
 // A seed that tests use where any will do.
@@ -77,9 +57,9 @@ Enrolment SomeEnrolment();
 
 // All parts of keyd without its sockets.
 struct Rig {
-  // Without `key`, one of kSomeSeed; without `file`, a journal in memory.
+  // Without `key`, one of kSomeSeed; without `folder`, a journal in memory.
   explicit Rig(std::optional<Enrolment> enrolment = SomeEnrolment(),
-               std::string_view seed_hex = kSomeSeed, std::unique_ptr<JournalFile> file = nullptr);
+               std::string_view seed_hex = kSomeSeed, std::unique_ptr<JournalFolder> folder = nullptr);
 
   // Every record there is.
   std::vector<JournalRecord> Records() const;
