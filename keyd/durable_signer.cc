@@ -14,9 +14,11 @@ absl::StatusOr<std::string> SignDurable(const SecretKey& key, const DurableRecor
   }
   std::string signature(crypto_sign_ed25519_BYTES, '\0');
   const auto secret = key.SigningForm(SecretKeyAccess::ForReviewedUse());
-  if (crypto_sign_ed25519_detached(reinterpret_cast<unsigned char*>(signature.data()), nullptr,
-                                   reinterpret_cast<const unsigned char*>(message.data()),
-                                   message.size(), secret.data()) != 0) {
+  const int failed = crypto_sign_ed25519_detached(
+      reinterpret_cast<unsigned char*>(signature.data()), nullptr,
+      reinterpret_cast<const unsigned char*>(message.data()), message.size(), secret.data());
+  WipeStack();
+  if (failed != 0) {
     return absl::InternalError("signer: libsodium refused to sign");
   }
   return signature;

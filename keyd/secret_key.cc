@@ -30,8 +30,10 @@ absl::StatusOr<SecretKey> SecretKey::FromSeed(SecretMemory seed) {
   }
   ASSIGN_OR_RETURN(SecretMemory expanded, SecretMemory::Create(crypto_sign_ed25519_SECRETKEYBYTES));
   unsigned char public_key[crypto_sign_ed25519_PUBLICKEYBYTES];
-  if (crypto_sign_ed25519_seed_keypair(public_key, expanded.octets().data(),
-                                       seed.octets().data()) != 0) {
+  const int failed =
+      crypto_sign_ed25519_seed_keypair(public_key, expanded.octets().data(), seed.octets().data());
+  WipeStack();
+  if (failed != 0) {
     return absl::InternalError("seed: libsodium made no key of it");
   }
   return SecretKey(std::move(expanded));

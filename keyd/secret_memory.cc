@@ -103,6 +103,12 @@ void SecretMemory::Free() {
   size_ = 0;
 }
 
+void WipeStack() {
+  // More than Ed25519, BLAKE2b and XChaCha20-Poly1305 use together.
+  constexpr size_t kOctets = 8192;
+  sodium_stackzero(kOctets);
+}
+
 void Wipe(std::string& secret) {
   sodium_memzero(secret.data(), secret.size());
   secret.clear();

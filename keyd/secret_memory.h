@@ -52,6 +52,10 @@ class SecretMemory {
   Kind kind_ = Kind::kLocked;
 };
 
+// Overwrites the stack below the caller's frame, where a cryptographic call that has just returned left working values: libsodium
+// wipes what it copies and not what it computes with. Call right after it, in the same function.
+void WipeStack();
+
 // Overwrites a string that held a secret, in a way that the compiler may not leave out.
 void Wipe(std::string& secret);
 

@@ -204,14 +204,17 @@ std::optional<Injected> InjectCall(pid_t pid, long number, std::array<unsigned l
   }
   user_regs_struct after{};
   ::ptrace(PTRACE_GETREGS, pid, 0, &after);
-  injected.done = true;
   injected.result = static_cast<long>(after.rax);
-  // Back to just before the interrupted call, with its own arguments.
+  // Back to just before the interrupted call, with its own arguments. A filter that kills shows the exit first; the process then
+  // never comes to that call.
   before.rip -= 2;
   before.rax = before.orig_rax;
   before.orig_rax = ~0ul;
   ::ptrace(PTRACE_SETREGS, pid, 0, &before);
-  ::ptrace(PTRACE_DETACH, pid, 0, 0);
+  ::ptrace(PTRACE_SYSCALL, pid, 0, 0);
+  if (::waitpid(pid, &injected.wait_status, __WALL) != pid) return std::nullopt;
+  injected.done = WIFSTOPPED(injected.wait_status);
+  if (injected.done) ::ptrace(PTRACE_DETACH, pid, 0, 0);
   return injected;
 }
 #else

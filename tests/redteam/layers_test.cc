@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <string>
 #include <vector>
@@ -129,10 +130,10 @@ TEST_P(Layers, AMissingOneRefusesTheStartUnlessTheOwnerNamesIt) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, Layers, ::testing::Range(size_t{0}, Cases().size()),
-                         [](const auto& info) {
-                           std::string name = Cases()[info.param].layer;
+                         [](const auto& one) {
+                           std::string name = Cases()[one.param].layer;
                            std::erase(name, '-');
-                           return name + std::to_string(info.param);
+                           return name + std::to_string(one.param);
                          });
 
 TEST(LayersOfKeyd, AllAreInForceHereAndInTheOrderThatIsDocumented) {
@@ -166,7 +167,8 @@ TEST(LayersOfKeyd, AnAcceptedLayerIsStillPutInPlaceWhereItCanBe) {
   Configure(home.path(), Hardening::Words());
   KeydProcess target(home.path());
   ASSERT_TRUE(target.ready()) << target.log();
-  for (const keyd::v1::HardeningLayer& layer : target.Status().hardening()) {
+  const keyd::v1::KeyStatus status = target.Status();
+  for (const keyd::v1::HardeningLayer& layer : status.hardening()) {
     AUSPEX_SKIP_UNLESS(layer.in_force(), layer.name());
     EXPECT_FALSE(layer.accepted_missing()) << layer.name();
   }
