@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "keyd/assignment_ledger.h"
 
-#include <sodium/crypto_hash_sha256.h>
+#include <sodium/crypto_shorthash_siphash24.h>
 #include <sodium/randombytes.h>
 
 #include <algorithm>
@@ -13,8 +13,6 @@
 namespace auspex::keyd {
 namespace {
 
-constexpr size_t kSaltOctets = 16;
-
 std::array<unsigned char, 16> Shorten(const Digest32& digest) {
   std::array<unsigned char, 16> out;
   std::copy_n(digest.begin(), out.size(), out.begin());
@@ -24,24 +22,32 @@ std::array<unsigned char, 16> Shorten(const Digest32& digest) {
 }  // namespace
 
 AssignmentLedger::AssignmentLedger(std::string folder)
-    : salt_(kSaltOctets, '\0'), file_(std::move(folder)) {
-  randombytes_buf(salt_.data(), salt_.size());
+    : folder_(std::move(folder)),
+      key_(crypto_shorthash_siphashx24_KEYBYTES, '\0'),
+      load_(std::make_unique<LedgerLoad>(folder_)),
+      file_(folder_) {
+  randombytes_buf(key_.data(), key_.size());
 }
 
 AssignmentLedger::Short AssignmentLedger::KeyOf(std::string_view assignment_id) const {
-  crypto_hash_sha256_state state;
-  crypto_hash_sha256_init(&state);
-  for (const std::string_view part : {std::string_view(salt_), assignment_id}) {
-    crypto_hash_sha256_update(&state, reinterpret_cast<const unsigned char*>(part.data()),
-                              part.size());
+  Short key;
+  static_assert(sizeof key == crypto_shorthash_siphashx24_BYTES);
+  crypto_shorthash_siphashx24(
+      key.data(), reinterpret_cast<const unsigned char*>(assignment_id.data()),
+      assignment_id.size(), reinterpret_cast<const unsigned char*>(key_.data()));
+  return key;
+}
+
+absl::Status AssignmentLedger::FinishLoad() {
+  if (load_ != nullptr && broken_.ok()) {
+    if (!load_->empty()) broken_ = load_->Finish(file_);
+    load_.reset();
   }
-  Digest32 digest;
-  crypto_hash_sha256_final(&state, digest.data());
-  return Shorten(digest);
+  return broken_;
 }
 
 absl::StatusOr<LedgerFile::Place> AssignmentLedger::Find(std::string_view assignment_id) {
-  RETURN_IF_ERROR(broken_);
+  RETURN_IF_ERROR(FinishLoad());
   ASSIGN_OR_RETURN(const LedgerFile::Place place, file_.Find(KeyOf(assignment_id)));
   if (!place.found && file_.size() >= kMaxAssignments) {
     return absl::ResourceExhaustedError(
@@ -61,6 +67,16 @@ void AssignmentLedger::Replay(const JournalRecord& record) {
 }
 
 absl::Status AssignmentLedger::ReplayLocked(const JournalRecord& record) {
+  if (load_ != nullptr) {
+    LedgerFile::Slot slot;
+    slot.key = KeyOf(record.subject);
+    if (record.intent == Intent::kSignResult) {
+      slot.result = Shorten(record.digest);
+    } else {
+      slot.body = record.bound;
+    }
+    return load_->Add(slot);
+  }
   ASSIGN_OR_RETURN(LedgerFile::Place place, Find(record.subject));
   if (record.intent == Intent::kSignResult) {
     place.slot.result = Shorten(record.digest);
@@ -72,9 +88,9 @@ absl::Status AssignmentLedger::ReplayLocked(const JournalRecord& record) {
   return file_.Put(place);
 }
 
-absl::Status AssignmentLedger::status() const {
+absl::Status AssignmentLedger::status() {
   std::lock_guard lock(mutex_);
-  return broken_;
+  return FinishLoad();
 }
 
 absl::Status AssignmentLedger::ClaimSubmission(std::string_view assignment_id,
@@ -104,8 +120,9 @@ absl::Status AssignmentLedger::ClaimResult(std::string_view assignment_id, const
   return file_.Put(place);
 }
 
-size_t AssignmentLedger::size() const {
+size_t AssignmentLedger::size() {
   std::lock_guard lock(mutex_);
+  (void)FinishLoad();
   return static_cast<size_t>(file_.size());
 }
 

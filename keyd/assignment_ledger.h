@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstddef>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@
 #include "common/journal/digest.h"
 #include "common/journal/record.h"
 #include "keyd/ledger_file.h"
+#include "keyd/ledger_load.h"
 
 namespace auspex::keyd {
 
@@ -31,7 +33,7 @@ class AssignmentLedger {
   // Takes over what a record of an earlier run (or of this one) says was signed. Other records are
   // ignored. When that fails, `status` says so and every claim is refused with it.
   void Replay(const JournalRecord& record);
-  absl::Status status() const;
+  absl::Status status();
 
   // Claims `assignment_id` for a submission with this body, before its record is written. OK when
   // the assignment is free or was claimed for the same body; ALREADY_EXISTS when another was;
@@ -43,21 +45,24 @@ class AssignmentLedger {
   // submission was signed; from then on only the last one, ALREADY_EXISTS for another.
   absl::Status ClaimResult(std::string_view assignment_id, const Digest32& result);
 
-  size_t size() const;
+  size_t size();
 
  private:
-  // The first 16 octets of a SHA-256, of an assignment id behind random octets of this process (so
-  // that nobody can choose ids whose keys are alike), and of a result's digest: short, and finding a
-  // second text for one stays out of reach. A body of zeros: no submission yet; a result of zeros:
-  // none yet.
+  // An assignment id's SipHash of 128 bits under a random key of this process (so nobody can choose
+  // ids whose keys are alike), and the first 16 octets of a result's SHA-256, of which finding a
+  // second text stays out of reach. A body of zeros: no submission yet; a result of zeros: none yet.
   using Short = std::array<unsigned char, 16>;
   Short KeyOf(std::string_view assignment_id) const;
   absl::StatusOr<LedgerFile::Place> Find(std::string_view assignment_id);
   absl::Status ReplayLocked(const JournalRecord& record);
+  // Ends the loading that the first replayed records began.
+  absl::Status FinishLoad();
 
-  std::string salt_;
-  mutable std::mutex mutex_;
+  const std::string folder_;
+  std::string key_;
+  std::mutex mutex_;
   absl::Status broken_;
+  std::unique_ptr<LedgerLoad> load_;  // until the first claim or question
   LedgerFile file_;
 };
 

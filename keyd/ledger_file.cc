@@ -34,70 +34,86 @@ uint64_t Home(const Key& key, unsigned bits) {
 
 uint64_t SlotsOf(unsigned bits) { return (uint64_t{1} << bits) + kSpill; }
 
+// So many slots may be taken.
+uint64_t RoomOf(unsigned bits) { return (uint64_t{1} << bits) / 4 * 3; }
+
 bool IsFree(const LedgerFile::Slot& slot) { return slot.key == Key{}; }
+
+std::string NameOf(const std::string& folder) {
+  return folder.empty() ? "assignments in memory" : Cat("assignments in ", folder);
+}
+
+absl::Status TooManyAlike(const std::string& folder) {
+  return absl::InternalError(Cat(NameOf(folder), ": too many keys are alike"));
+}
 
 }  // namespace
 
-std::string LedgerFile::name() const {
-  return folder_.empty() ? "assignments in memory" : Cat("assignments in ", folder_);
+absl::StatusOr<UniqueFd> OpenNamelessFile(const std::string& folder) {
+  if (folder.empty()) {
+    UniqueFd fd(::memfd_create("assignments", MFD_CLOEXEC));
+    if (!fd.valid()) return ErrnoStatus(errno, "memfd_create", NameOf(folder));
+    return fd;
+  }
+  UniqueFd fd(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (fd.valid()) return fd;
+  const absl::Status cause = ErrnoStatus(errno, "open O_TMPFILE", NameOf(folder));
+  if (errno != EOPNOTSUPP && errno != EISDIR) return cause;
+  return absl::FailedPreconditionError(
+      Cat(std::string(cause.message()),
+          ": the state folder must be on a file system with files without names (ext4, xfs, btrfs, "
+          "tmpfs)"));
+}
+
+absl::Status ReadSlots(int fd, const std::string& folder, uint64_t index, LedgerFile::Slot* out,
+                       size_t slots) {
+  auto* at = reinterpret_cast<char*>(out);
+  size_t left = slots * sizeof(LedgerFile::Slot);
+  auto offset = static_cast<off_t>(index * sizeof(LedgerFile::Slot));
+  while (left > 0) {
+    const ssize_t n = ::pread(fd, at, left, offset);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoStatus(errno, "read", NameOf(folder));
+    if (n == 0) return absl::DataLossError(Cat(NameOf(folder), ": the file has shrunk"));
+    at += n;
+    offset += n;
+    left -= static_cast<size_t>(n);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WriteSlots(int fd, const std::string& folder, uint64_t index,
+                        const LedgerFile::Slot* in, size_t slots) {
+  const auto* at = reinterpret_cast<const char*>(in);
+  size_t left = slots * sizeof(LedgerFile::Slot);
+  auto offset = static_cast<off_t>(index * sizeof(LedgerFile::Slot));
+  while (left > 0) {
+    const ssize_t n = ::pwrite(fd, at, left, offset);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == ENOSPC) {
+      return absl::ResourceExhaustedError(ErrnoStatus(errno, "write", NameOf(folder)).message());
+    }
+    if (n < 0) return ErrnoStatus(errno, "write", NameOf(folder));
+    at += n;
+    offset += n;
+    left -= static_cast<size_t>(n);
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<LedgerFile::Table> LedgerFile::MakeTable(unsigned bits) const {
   Table table;
   table.bits = bits;
-  if (folder_.empty()) {
-    table.fd.Reset(::memfd_create("assignments", MFD_CLOEXEC));
-    if (!table.fd.valid()) return ErrnoStatus(errno, "memfd_create", name());
-  } else {
-    table.fd.Reset(::open(folder_.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-    if (!table.fd.valid()) {
-      const absl::Status cause = ErrnoStatus(errno, "open O_TMPFILE", name());
-      return absl::FailedPreconditionError(
-          Cat(std::string(cause.message()),
-              ": the state folder must be on a file system with files without names (ext4, xfs, "
-              "btrfs, tmpfs)"));
-    }
-  }
+  ASSIGN_OR_RETURN(table.fd, OpenNamelessFile(folder_));
   const auto octets = static_cast<off_t>(SlotsOf(bits) * sizeof(Slot));
   if (const int error = ::posix_fallocate(table.fd.get(), 0, octets); error != 0) {
-    const absl::Status cause = ErrnoStatus(error, Cat("reserve ", octets, " octets for"), name());
+    const absl::Status cause =
+        ErrnoStatus(error, Cat("reserve ", octets, " octets for"), NameOf(folder_));
     return error == ENOSPC || error == EFBIG || error == EDQUOT
                ? absl::ResourceExhaustedError(cause.message())
                : cause;
   }
   return table;
-}
-
-absl::Status LedgerFile::Read(const Table& table, uint64_t index, Slot* out, size_t slots) const {
-  auto* at = reinterpret_cast<char*>(out);
-  size_t left = slots * sizeof(Slot);
-  auto offset = static_cast<off_t>(index * sizeof(Slot));
-  while (left > 0) {
-    const ssize_t n = ::pread(table.fd.get(), at, left, offset);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoStatus(errno, "read", name());
-    if (n == 0) return absl::DataLossError(Cat(name(), ": the file has shrunk"));
-    at += n;
-    offset += n;
-    left -= static_cast<size_t>(n);
-  }
-  return absl::OkStatus();
-}
-
-absl::Status LedgerFile::Write(const Table& table, uint64_t index, const Slot* in,
-                               size_t slots) const {
-  const auto* at = reinterpret_cast<const char*>(in);
-  size_t left = slots * sizeof(Slot);
-  auto offset = static_cast<off_t>(index * sizeof(Slot));
-  while (left > 0) {
-    const ssize_t n = ::pwrite(table.fd.get(), at, left, offset);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoStatus(errno, "write", name());
-    at += n;
-    offset += n;
-    left -= static_cast<size_t>(n);
-  }
-  return absl::OkStatus();
 }
 
 // nullopt when neither the key nor a free slot is within reach.
@@ -106,7 +122,7 @@ absl::StatusOr<std::optional<LedgerFile::Place>> LedgerFile::Probe(const Table& 
   const uint64_t home = Home(key, table.bits);
   std::array<Slot, kProbe> slots;
   for (uint64_t at = home; at < home + kSpill; at += kProbe) {
-    RETURN_IF_ERROR(Read(table, at, slots.data(), slots.size()));
+    RETURN_IF_ERROR(ReadSlots(table.fd.get(), folder_, at, slots.data(), slots.size()));
     for (size_t i = 0; i < slots.size(); ++i) {
       if (slots[i].key == key) return Place{at + i, true, slots[i]};
       if (!IsFree(slots[i])) continue;
@@ -124,14 +140,14 @@ absl::StatusOr<LedgerFile::Place> LedgerFile::Find(const Key& key) {
   }
   while (true) {
     ASSIGN_OR_RETURN(const std::optional<Place> place, Probe(table_, key));
-    const bool room = used_ < (uint64_t{1} << table_.bits) / 4 * 3;
+    const bool room = used_ < RoomOf(table_.bits);
     if (place && (place->found || room)) return *place;
     RETURN_IF_ERROR(Grow());
   }
 }
 
 absl::Status LedgerFile::Put(const Place& place) {
-  RETURN_IF_ERROR(Write(table_, place.index, &place.slot, 1));
+  RETURN_IF_ERROR(WriteSlots(table_.fd.get(), folder_, place.index, &place.slot, 1));
   if (!place.found) ++used_;
   return absl::OkStatus();
 }
@@ -155,24 +171,59 @@ absl::Status LedgerFile::Move(const Table& from, const Table& to) const {
     // Nothing more goes in front of where a slot of this chunk may want to be.
     const uint64_t first = 2 * (at - std::min(at, kSpill));
     const uint64_t done = first - window_at;
-    RETURN_IF_ERROR(Write(to, window_at, window.data(), done));
+    RETURN_IF_ERROR(WriteSlots(to.fd.get(), folder_, window_at, window.data(), done));
     std::move(window.begin() + static_cast<ptrdiff_t>(done), window.end(), window.begin());
     std::fill(window.end() - static_cast<ptrdiff_t>(done), window.end(), Slot{});
     window_at = first;
 
     const size_t read = static_cast<size_t>(std::min(kChunk, from_slots - at));
-    RETURN_IF_ERROR(Read(from, at, chunk.data(), read));
+    RETURN_IF_ERROR(ReadSlots(from.fd.get(), folder_, at, chunk.data(), read));
     for (size_t i = 0; i < read; ++i) {
       if (IsFree(chunk[i])) continue;
       uint64_t index = Home(chunk[i].key, to.bits) - window_at;
       const uint64_t reach = index + kSpill;
       while (index < reach && !IsFree(window[index])) ++index;
-      if (index == reach) return absl::InternalError(Cat(name(), ": too many keys are alike"));
+      if (index == reach) return TooManyAlike(folder_);
       window[index] = chunk[i];
     }
   }
   const uint64_t rest = std::min<uint64_t>(kWindow, to_slots - window_at);
-  return Write(to, window_at, window.data(), rest);
+  return WriteSlots(to.fd.get(), folder_, window_at, window.data(), rest);
+}
+
+// Each part fills a window of its own, and what spills over its end begins the next.
+absl::Status LedgerFile::Build(
+    uint64_t at_most, const std::function<absl::Status(size_t number, const Take& take)>& parts) {
+  unsigned bits = kFirstBits;
+  while (at_most >= RoomOf(bits)) ++bits;
+  ASSIGN_OR_RETURN(Table table, MakeTable(bits));
+  const size_t part_slots = (size_t{1} << bits) / kParts;
+  std::vector<Slot> window(part_slots + kSpill);
+  uint64_t used = 0;
+  for (size_t part = 0; part < kParts; ++part) {
+    const uint64_t window_at = part * part_slots;
+    const auto take = [&](const Slot& slot) {
+      uint64_t index = Home(slot.key, bits) - window_at;
+      const uint64_t reach = index + kSpill;
+      while (index < reach && !IsFree(window[index]) && window[index].key != slot.key) ++index;
+      if (index == reach) return TooManyAlike(folder_);
+      Slot& into = window[index];
+      if (IsFree(into)) ++used;
+      into.key = slot.key;
+      if (into.body == decltype(into.body){}) into.body = slot.body;
+      if (slot.result != decltype(slot.result){}) into.result = slot.result;
+      return absl::OkStatus();
+    };
+    RETURN_IF_ERROR(parts(part, take));
+    const size_t whole = part + 1 == kParts ? window.size() : part_slots;
+    RETURN_IF_ERROR(WriteSlots(table.fd.get(), folder_, window_at, window.data(), whole));
+    std::move(window.begin() + static_cast<ptrdiff_t>(part_slots), window.end(), window.begin());
+    // With small parts the two overlap: only what was not moved to is cleared.
+    std::fill(window.begin() + static_cast<ptrdiff_t>(kSpill), window.end(), Slot{});
+  }
+  table_ = std::move(table);
+  used_ = used;
+  return absl::OkStatus();
 }
 
 }  // namespace auspex::keyd

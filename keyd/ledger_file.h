@@ -12,6 +12,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -47,6 +48,16 @@ class LedgerFile {
   // Stores a slot at the place that Find gave.
   absl::Status Put(const Place& place);
 
+  // Builds the whole table at once, while it is still empty, from slots that come in kParts parts in
+  // the order of their keys. `parts` gives those of part `number` to `take`, in the order in which
+  // they count: of several for one key the first body and the last result. `at_most`: how many
+  // there are. Errors as of Find.
+  static constexpr size_t kParts = 128;
+  static size_t PartOf(const std::array<unsigned char, 16>& key) { return key[0] >> 1; }
+  using Take = std::function<absl::Status(const Slot&)>;
+  absl::Status Build(uint64_t at_most,
+                     const std::function<absl::Status(size_t number, const Take& take)>& parts);
+
   uint64_t size() const { return used_; }
 
  private:
@@ -60,14 +71,19 @@ class LedgerFile {
                                              const std::array<unsigned char, 16>& key) const;
   absl::Status Grow();
   absl::Status Move(const Table& from, const Table& to) const;
-  absl::Status Read(const Table& table, uint64_t index, Slot* out, size_t slots) const;
-  absl::Status Write(const Table& table, uint64_t index, const Slot* in, size_t slots) const;
-  std::string name() const;
 
   const std::string folder_;
   Table table_;
   uint64_t used_ = 0;
 };
+
+// What LedgerFile and LedgerLoad do with a file: open one without a name in `folder` (in memory when
+// that is empty), read and write slots at an index. Errors name the folder.
+absl::StatusOr<UniqueFd> OpenNamelessFile(const std::string& folder);
+absl::Status ReadSlots(int fd, const std::string& folder, uint64_t index, LedgerFile::Slot* out,
+                       size_t slots);
+absl::Status WriteSlots(int fd, const std::string& folder, uint64_t index,
+                        const LedgerFile::Slot* in, size_t slots);
 
 }  // namespace auspex::keyd
 

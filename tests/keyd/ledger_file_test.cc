@@ -147,6 +147,64 @@ TEST_F(LedgerOnASmallDisk, AReplayThatFindsNoRoomIsToldAndNothingIsClaimedAnyMor
             absl::StatusCode::kResourceExhausted);
 }
 
+// Loaded at once, or put one by one: the first body and the last result of each assignment count.
+TEST(AssignmentLedger, RemembersTheSameLoadedOrPutOneByOne) {
+  for (const int assignments : {1, 50, 1200, 40'000}) {
+    const ScratchDir folder;
+    AssignmentLedger ledger(folder.path());
+    const auto digest = [](int number) { return ToDigest(Sha256(Cat(number))); };
+    JournalRecord record;
+    record.outcome = Outcome::kSigned;
+    for (int round = 0; round < 3; ++round) {
+      for (int i = 0; i < assignments; ++i) {
+        record.subject = Cat("asg-", i);
+        record.digest = record.bound = digest(3 * i + round);
+        record.intent = Intent::kSignResult;
+        ledger.Replay(record);
+        record.intent = Intent::kSubmitResult;
+        if (i % 2 == 0) ledger.Replay(record);
+      }
+      // The first round is loaded, the others are put.
+      ASSERT_TRUE(ledger.status().ok()) << ledger.status();
+    }
+    EXPECT_EQ(ledger.size(), static_cast<size_t>(assignments));
+    for (int i = 0; i < assignments; ++i) {
+      const std::string id = Cat("asg-", i);
+      EXPECT_TRUE(ledger.ClaimResult(id, digest(3 * i + 2)).ok());
+      EXPECT_EQ(ledger.ClaimResult(id, digest(3 * i)).ok(), i % 2 == 1);
+      EXPECT_TRUE(ledger.ClaimSubmission(id, digest(3 * i)).ok());
+      EXPECT_FALSE(ledger.ClaimSubmission(id, digest(3 * i + 1)).ok());
+    }
+    EXPECT_EQ(ledger.size(), static_cast<size_t>(assignments));
+  }
+}
+
+TEST(AssignmentLedger, ALoadKeepsTheOrderWithinItself) {
+  const ScratchDir folder;
+  AssignmentLedger ledger(folder.path());
+  const auto digest = [](int number) { return ToDigest(Sha256(Cat(number))); };
+  JournalRecord record;
+  record.outcome = Outcome::kSigned;
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 20'000; ++i) {
+      record.subject = Cat("asg-", i);
+      record.digest = record.bound = digest(3 * i + round);
+      for (const Intent intent : {Intent::kSignResult, Intent::kSubmitResult}) {
+        record.intent = intent;
+        ledger.Replay(record);
+      }
+    }
+  }
+  EXPECT_EQ(ledger.size(), 20'000u);
+  for (int i = 0; i < 20'000; ++i) {
+    const std::string id = Cat("asg-", i);
+    EXPECT_FALSE(ledger.ClaimResult(id, digest(3 * i)).ok());
+    EXPECT_TRUE(ledger.ClaimResult(id, digest(3 * i + 2)).ok());
+    EXPECT_TRUE(ledger.ClaimSubmission(id, digest(3 * i)).ok());
+    EXPECT_FALSE(ledger.ClaimSubmission(id, digest(3 * i + 2)).ok());
+  }
+}
+
 uint64_t ResidentKib() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {
