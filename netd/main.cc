@@ -17,6 +17,7 @@
 #include "common/ipc/daemon.h"
 #include "common/ipc/role_server.h"
 #include "common/log/log.h"
+#include "netd/confinement.h"
 #include "netd/netd.h"
 
 namespace {
@@ -41,46 +42,31 @@ std::optional<uint64_t> MaxTicks(const std::string& text) {
   return value;
 }
 
-// What name look-up and TLS read; nothing of the worker's own but its socket's folder.
-auspex::FileRules Files(const auspex::Daemon& daemon) {
-  auspex::FileRules rules;
-  rules.read_only = {"/etc/ssl",
-                     "/etc/resolv.conf",
-                     "/etc/hosts",
-                     "/etc/host.conf",
-                     "/etc/nsswitch.conf",
-                     "/etc/gai.conf",
-                     "/etc/services",
-                     "/etc/ld.so.cache",
-                     "/etc/localtime",
-                     "/usr/share/ca-certificates",
-                     "/usr/local/share/ca-certificates",
-                     "/usr/share/zoneinfo",
-                     "/usr/lib",
-                     "/usr/lib64",
-                     "/run/systemd/resolve",
-                     "/run/resolvconf",
-                     "/sys/devices/system/cpu",
-                     "/proc/cpuinfo",
-                     "/proc/self",
-                     "/dev/urandom",
-                     "/dev/null"};
-  if (!daemon.config().ca_file.empty()) rules.read_only.push_back(daemon.config().ca_file);
-  rules.read_write = {daemon.layout().RunDir("netd")};
-  return rules;
+absl::Status Missing(const char* layer, const absl::Status& status) {
+  if (!absl::IsUnimplemented(status)) return status;
+  auspex::LogWarning("hardening_missing",
+                     {{"layer", layer}, {"error", std::string(status.message())}});
+  return absl::OkStatus();
+}
+
+// Where all daemons have one user, netd goes where that user's other sockets are not.
+absl::Status EnterView(const auspex::Daemon& daemon) {
+  if (daemon.layout().mode() == auspex::Layout::Mode::kSystem) return absl::OkStatus();
+  const absl::StatusOr<auspex::ViewRules> rules =
+      auspex::NetdView(daemon.config(), daemon.layout());
+  if (!rules.ok()) return rules.status();
+  return Missing("private-view", auspex::EnterPrivateView(*rules));
 }
 
 absl::Status Harden(const auspex::Daemon& daemon) {
+  if (absl::Status status = EnterView(daemon); !status.ok()) return status;
   if (absl::Status status = auspex::DisableDumps(); !status.ok()) return status;
   if (absl::Status status = auspex::NoNewPrivileges(); !status.ok()) return status;
   if (absl::Status status = auspex::DenyExec(); !status.ok()) return status;
-  absl::Status status = auspex::RestrictFiles(Files(daemon));
-  if (absl::IsUnimplemented(status)) {
-    auspex::LogWarning("hardening_missing",
-                       {{"layer", "landlock"}, {"error", std::string(status.message())}});
-    return absl::OkStatus();
-  }
-  return status;
+  const absl::StatusOr<auspex::FileRules> files =
+      auspex::NetdFiles(daemon.config(), daemon.layout());
+  if (!files.ok()) return files.status();
+  return Missing("landlock", auspex::RestrictFiles(*files));
 }
 
 }  // namespace

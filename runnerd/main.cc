@@ -3,6 +3,7 @@
 // work for stated.
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "common/base/cat.h"
 #include "common/base/startup_pages.h"
@@ -21,6 +22,7 @@
 #include "runnerd/sandboxes_service.h"
 #include "runnerd/stated_client.h"
 #include "runnerd/unit_pipeline.h"
+#include "runnerd/view.h"
 #include "runnerd/work_loop.h"
 
 namespace auspex::runnerd {
@@ -37,6 +39,24 @@ absl::Status InStep(std::string_view step, const absl::Status& status) {
   return absl::Status(status.code(), Cat(step, ": ", std::string(status.message())));
 }
 
+// Where all daemons have one user, runnerd goes where the others' keys and state are not. A host that
+// does not allow it is said aloud; sandboxes will most likely be refused there too.
+absl::Status EnterView(const Daemon& daemon, const SandboxHost& host) {
+  if (daemon.layout().mode() == Layout::Mode::kSystem) return absl::OkStatus();
+  std::vector<std::string> also;
+  for (const std::string& program : {host.unit_init, host.unpack, host.bubblewrap}) {
+    if (!program.empty()) also.push_back(program.substr(0, program.rfind('/')));
+  }
+  if (const std::string root = daemon.flag("--thermal-root"); !root.empty()) also.push_back(root);
+  ASSIGN_OR_RETURN(const ViewRules rules,
+                   ViewOfHost(daemon.config(), daemon.layout(), std::move(also)));
+  const absl::Status status = EnterPrivateView(rules);
+  if (!absl::IsUnimplemented(status)) return status;
+  LogWarning("hardening_missing",
+             {{"layer", "private-view"}, {"cause", std::string(status.message())}});
+  return absl::OkStatus();
+}
+
 // What sandboxes inherit has to leave bubblewrap its work: no Landlock here (a confined process may
 // not mount), and the socket filter leaves it netlink for the loopback of a new network namespace.
 // Tenants get the narrower filter on top.
@@ -47,12 +67,15 @@ absl::Status Harden() {
 }
 
 absl::Status Serve(Daemon& daemon) {
-  RETURN_IF_ERROR(Harden());
+  // The first steps need the whole host: leftovers are outside of the view, and what is prepared
+  // says what has to be in it.
   EndLeftovers(SandboxHost::EtcFolder(daemon.state_dir()));
   SandboxHost::Options host_options;
   host_options.state_dir = daemon.state_dir();
   host_options.program_dir = daemon.flag("--programs");
   ASSIGN_OR_RETURN(const SandboxHost host, SandboxHost::Prepare(host_options));
+  RETURN_IF_ERROR(InStep("private view", EnterView(daemon, host)));
+  RETURN_IF_ERROR(Harden());
 
   const Config& at_start = daemon.config();
   const auto load_config = [&daemon] { return LoadConfig(daemon.layout(), ProcessEnvironment()); };

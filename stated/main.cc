@@ -19,6 +19,7 @@
 #include "common/ipc/daemon.h"
 #include "common/ipc/role_server.h"
 #include "common/log/log.h"
+#include "stated/confinement.h"
 #include "stated/hub.h"
 #include "stated/service/net_service.h"
 #include "stated/service/owner_service.h"
@@ -34,13 +35,7 @@ constexpr int kMaxMessageOctets = 4 * 1024 * 1024;
 absl::Status TakePrivilegesAway(const Daemon& daemon) {
   RETURN_IF_ERROR(DisableDumps());
   RETURN_IF_ERROR(NoNewPrivileges());
-  FileRules rules;
-  rules.read_write = {daemon.state_dir(), daemon.layout().RunDir("stated")};
-  // What the C library and gRPC read while they work.
-  rules.read_only = {"/etc/localtime", "/usr/share/zoneinfo", "/proc/self",
-                     "/proc/meminfo",  "/proc/cpuinfo",       "/sys/devices/system/cpu",
-                     "/sys/fs/cgroup", "/dev/urandom",        "/dev/null"};
-  if (absl::Status restricted = RestrictFiles(rules); !restricted.ok()) {
+  if (absl::Status restricted = RestrictFiles(StatedFiles(daemon.layout())); !restricted.ok()) {
     // A kernel without Landlock is said aloud; the other layers stand without it.
     if (!absl::IsUnimplemented(restricted)) return restricted;
     LogWarning("layer_missing",
@@ -90,6 +85,8 @@ absl::Status Run(Daemon& daemon) {
   ASSIGN_OR_RETURN(const std::unique_ptr<RoleServer> run, Serve(daemon, "run", "runnerd", {&work}));
   ASSIGN_OR_RETURN(const std::unique_ptr<RoleServer> owner,
                    Serve(daemon, "owner", "cli", {&query, &policy}));
+  // Only now: a socket that is there already is asked whether somebody answers.
+  RETURN_IF_ERROR(DenyConnect());
   daemon.NotifyReady();
   LogInfo("serving");
   ReleaseStartupPages();

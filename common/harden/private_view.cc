@@ -57,10 +57,11 @@ absl::Status WriteOnce(const char* path, const std::string& text) {
   return absl::OkStatus();
 }
 
-absl::Status EnterNamespaces() {
+absl::Status EnterNamespaces(bool host_network) {
   const uid_t uid = ::geteuid(), inner_uid = uid == 0 ? kInnerRoot : uid;
   const gid_t gid = ::getegid(), inner_gid = gid == 0 ? kInnerRoot : gid;
-  if (::unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC) != 0) {
+  const int network = host_network ? 0 : CLONE_NEWNET;
+  if (::unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | network) != 0) {
     return ErrnoStatus(errno, "make", "namespaces");
   }
   RETURN_IF_ERROR(WriteOnce("/proc/self/setgroups", "deny"));
@@ -210,7 +211,7 @@ absl::Status DropCapabilities() {
 }
 
 absl::Status Enter(const ViewRules& rules) {
-  RETURN_IF_ERROR(EnterNamespaces());
+  RETURN_IF_ERROR(EnterNamespaces(rules.host_network));
   absl::StatusOr<Plan> plan = MakePlan(rules);
   if (!plan.ok()) return plan.status();
   RETURN_IF_ERROR(BuildRoot(*std::move(plan)));

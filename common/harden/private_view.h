@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // EnterPrivateView: for a process that must be able to mount (or start programs that do) and so
-// cannot wear Landlock. It gets user, mount, network and IPC namespaces of its own, and a root in
+// cannot wear Landlock, and for one that must not reach sockets by their path, which Landlock does
+// not cover. It gets user, mount, network and IPC namespaces of its own, and a root in
 // which only what is listed exists: no home folder, no session bus, no socket of another service,
 // no block device. The user keeps its number (root becomes number 1). No capability is left, so that what hides the rest
 // cannot be taken down; programs that it starts may make namespaces of their own inside, where the
@@ -26,8 +27,9 @@ struct ViewRules {
   std::vector<std::string> read_only;
   std::vector<std::string> read_write;
   std::vector<std::string> covered;  // folders that show empty and can hold nothing
-  std::vector<std::string>
-      devices;  // names below /dev beside null, zero, full, random, urandom, tty
+  bool host_network = false;         // keeps the host's networks, abstract sockets included
+  // Names below /dev, beside null, zero, full, random, urandom and tty.
+  std::vector<std::string> devices;
 };
 
 // UNIMPLEMENTED with the step that failed when this host does not allow it: then nothing has

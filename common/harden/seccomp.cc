@@ -79,16 +79,26 @@ absl::Status OnlyUnixAndNetlinkSockets() {
                         SCMP_A0(SCMP_CMP_GT, AF_NETLINK)});
 }
 
-absl::Status DenyExec() {
-  ASSIGN_OR_RETURN(Filter filter, MakeFilter("exec filter"));
-  for (const int call : {SCMP_SYS(execve), SCMP_SYS(execveat)}) {
+namespace {
+
+absl::Status RefuseCalls(std::string_view layer, std::initializer_list<int> calls) {
+  ASSIGN_OR_RETURN(Filter filter, MakeFilter(layer));
+  for (const int call : calls) {
     if (const int error =
             seccomp_rule_add_array(filter.get(), SCMP_ACT_ERRNO(EPERM), call, 0, nullptr);
         error != 0) {
-      return ErrnoStatus(-error, "build", "exec filter");
+      return ErrnoStatus(-error, "build", layer);
     }
   }
-  return LoadFilter(filter, "exec filter");
+  return LoadFilter(filter, layer);
+}
+
+}  // namespace
+
+absl::Status DenyConnect() { return RefuseCalls("connect filter", {SCMP_SYS(connect)}); }
+
+absl::Status DenyExec() {
+  return RefuseCalls("exec filter", {SCMP_SYS(execve), SCMP_SYS(execveat)});
 }
 
 }  // namespace auspex

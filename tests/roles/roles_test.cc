@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// P3: each role reaches its own RPCs and no others, and a wrong peer is refused before HTTP/2
-// starts. On the real daemons.
+// P3: each role reaches its own RPCs and no others, and a wrong peer, or one with another role's
+// key, is refused before HTTP/2 starts. On the real daemons.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
@@ -16,6 +16,8 @@
 #include <map>
 #include <set>
 
+#include "common/ipc/channel.h"
+#include "common/ipc/role_key.h"
 #include "tests/e2e/harness.h"
 #include "tests/roles/calls.h"
 #include "tests/support/skip.h"
@@ -24,6 +26,7 @@ namespace auspex::roles {
 namespace {
 
 using ::testing::IsEmpty;
+using ::testing::StartsWith;
 
 // The table of docs/ARCHITECTURE.md, "Sockets and roles".
 const std::map<std::string, std::set<std::string>>& Table() {
@@ -77,7 +80,7 @@ class Roles : public ::testing::Test {
     return *folder_ / ("run/" + role + ".sock");
   }
   static std::shared_ptr<grpc::Channel> Channel(const std::string& role) {
-    return grpc::CreateChannel("unix:" + Socket(role), grpc::InsecureChannelCredentials());
+    return ConnectTo(Socket(role));
   }
 
   static e2e::TempFolder* folder_;
@@ -165,6 +168,51 @@ TEST_F(Roles, HealthAnswersOnEverySocketAndReflectionOnNone) {
       EXPECT_EQ(outcome.code, grpc::StatusCode::UNIMPLEMENTED) << Word(outcome.code);
     }
   }
+}
+
+// The answer to a connection that says `words`, up to its end or to HTTP/2's first octet, a NUL.
+std::string Answer(const std::string& path, const std::string& words) {
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  std::string heard;
+  if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
+      ::send(fd, words.data(), words.size(), MSG_NOSIGNAL) > 0) {
+    char octet = 0;
+    while (::recv(fd, &octet, 1, 0) == 1 && octet != 0) heard.push_back(octet);
+  }
+  ::close(fd);
+  return heard;
+}
+
+// Each role's key on each socket: it opens its own alone. And no key opens none.
+TEST_F(Roles, ARolesKeyOpensItsOwnSocketAlone) {
+  const std::string refused = "HTTP/1.0 401 ";
+  std::set<std::string> keys;
+  for (const auto& [role, unused] : Table()) {
+    const absl::StatusOr<std::string> key = ReadRoleKey(Socket(role));
+    ASSERT_TRUE(key.ok()) << key.status();
+    keys.insert(*key);
+    for (const auto& [other, unused_too] : Table()) {
+      SCOPED_TRACE("key of " + role + " on " + other);
+      const std::string heard =
+          Answer(Socket(other), "CONNECT auspex HTTP/1.0\r\nAuspex-Role-Key: " + *key + "\r\n\r\n");
+      if (role == other) {
+        EXPECT_EQ(heard, "HTTP/1.0 200 OK\r\n\r\n");
+      } else {
+        EXPECT_THAT(heard, StartsWith(refused + other));
+      }
+    }
+    EXPECT_THAT(Answer(Socket(role), "CONNECT auspex HTTP/1.0\r\n\r\n"), StartsWith(refused));
+    EXPECT_THAT(Answer(Socket(role), "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), StartsWith(refused));
+    // A client without the key reaches no method, health included.
+    const auto bare =
+        grpc::CreateChannel("unix:" + Socket(role), grpc::InsecureChannelCredentials());
+    const Outcome health = Call(bare.get(), {"grpc.health.v1.Health", "Check"}, "", 5);
+    EXPECT_EQ(health.code, grpc::StatusCode::UNAVAILABLE) << Word(health.code);
+  }
+  EXPECT_EQ(keys.size(), Table().size()) << "two roles have one key";
 }
 
 TEST_F(Roles, SocketsAreOpenToTheirUserAlone) {

@@ -75,6 +75,20 @@ TEST(HardenTest, NoExec) {
   }));
 }
 
+TEST(HardenTest, NoConnectInEveryThread) {
+  EXPECT_TRUE(InChild([] {
+    const sockaddr nobody{AF_UNIX, "x"};
+    const auto refused_by = [&nobody] {
+      const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+      return ::connect(fd, &nobody, sizeof nobody) == 0 ? 0 : errno;
+    };
+    if (refused_by() != ENOENT || !DenyConnect().ok()) return false;
+    int elsewhere = 0;
+    std::thread([&] { elsewhere = refused_by(); }).join();
+    return refused_by() == EPERM && elsewhere == EPERM;
+  }));
+}
+
 TEST(HardenTest, FilesOutsideTheRulesAreClosed) {
   testing::TempDir folder;
   ASSERT_TRUE(WriteFileAtomically(folder / "readable", "r", 0600).ok());
