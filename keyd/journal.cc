@@ -15,13 +15,23 @@ Journal::~Journal() {
   if (broken_.ok() && file_) (void)file_->Truncate(segments_.back().end);
 }
 
-absl::StatusOr<DurableRecord> Journal::Append(const JournalEntry& entry) {
-  std::unique_lock lock(mutex_);
-  return AppendLocked(lock, entry);
+absl::StatusOr<Journal::Ticket> Journal::Submit(const JournalEntry& entry) {
+  std::lock_guard lock(mutex_);
+  return SubmitLocked(entry);
 }
 
-absl::StatusOr<DurableRecord> Journal::AppendLocked(std::unique_lock<std::mutex>& lock,
-                                                    const JournalEntry& entry) {
+absl::StatusOr<DurableRecord> Journal::Wait(const Ticket& ticket) {
+  std::unique_lock lock(mutex_);
+  return WaitLocked(lock, ticket);
+}
+
+absl::StatusOr<DurableRecord> Journal::Append(const JournalEntry& entry) {
+  std::unique_lock lock(mutex_);
+  ASSIGN_OR_RETURN(const Ticket ticket, SubmitLocked(entry));
+  return WaitLocked(lock, ticket);
+}
+
+absl::StatusOr<Journal::Ticket> Journal::SubmitLocked(const JournalEntry& entry) {
   if (!broken_.ok()) return broken_;
   const uint64_t sequence = tree_.size() + 1;
   const std::string body = EncodeRecordBody(entry, sequence);
@@ -30,8 +40,13 @@ absl::StatusOr<DurableRecord> Journal::AppendLocked(std::unique_lock<std::mutex>
   const std::shared_ptr<Group> group = open_group_;
   if ((sequence - 1) % kIndexStep == 0) group->marks.push_back({sequence, 0, group->octets.size()});
   AppendFrame(group->octets, body, leaf, /*begins_flush=*/group->octets.empty());
-  if (!WaitUntilDurable(lock, group)) return broken_;
-  return DurableRecord(sequence, entry.outcome, entry.digest);
+  return Ticket(group, sequence, entry.outcome, entry.digest);
+}
+
+absl::StatusOr<DurableRecord> Journal::WaitLocked(std::unique_lock<std::mutex>& lock,
+                                                  const Ticket& ticket) {
+  if (!WaitUntilDurable(lock, ticket.group_)) return broken_;
+  return DurableRecord(ticket.sequence_, ticket.outcome_, ticket.digest_);
 }
 
 bool Journal::WaitUntilDurable(std::unique_lock<std::mutex>& lock,
@@ -103,7 +118,8 @@ absl::StatusOr<Journal::Announced> Journal::AnnounceCheckpoint(const Caller& cal
   entry.digest = ToDigest(Sha256(NoteText(checkpoint)));
   if (!newest_note_.empty()) entry.bound = ToDigest(Sha256(newest_note_));
   entry.subject = Cat(checkpoint.size);
-  ASSIGN_OR_RETURN(const DurableRecord proof, AppendLocked(lock, entry));
+  ASSIGN_OR_RETURN(const Ticket ticket, SubmitLocked(entry));
+  ASSIGN_OR_RETURN(const DurableRecord proof, WaitLocked(lock, ticket));
   return Announced{checkpoint, proof};
 }
 

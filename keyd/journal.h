@@ -79,7 +79,13 @@ class Journal {
   // first Append; it must not call back into the journal.
   void OnFailure(std::function<void()> tell) { on_failure_ = std::move(tell); }
 
-  // Appends and waits until the record is durable. UNAVAILABLE when it could not be made so.
+  // Append in two halves, so that one thread can hand in several records and wait for one flush. The
+  // record's place is settled by Submit; it is durable, and proved, after Wait alone. UNAVAILABLE from
+  // either when it could not be made so.
+  class Ticket;
+  absl::StatusOr<Ticket> Submit(const JournalEntry& entry);
+  absl::StatusOr<DurableRecord> Wait(const Ticket& ticket);
+  // Both halves.
   absl::StatusOr<DurableRecord> Append(const JournalEntry& entry);
 
   // What a checkpoint is to say, bound into the tree by its own durable record.
@@ -149,8 +155,8 @@ class Journal {
   absl::Status Read(const std::vector<std::string>& names,
                     const std::optional<std::string>& checkpoint, const Visitor& visit);
   absl::Status Begin(int64_t now_micros);
-  absl::StatusOr<DurableRecord> AppendLocked(std::unique_lock<std::mutex>& lock,
-                                             const JournalEntry& entry);
+  absl::StatusOr<Ticket> SubmitLocked(const JournalEntry& entry);
+  absl::StatusOr<DurableRecord> WaitLocked(std::unique_lock<std::mutex>& lock, const Ticket& ticket);
   // False when the group's flush failed.
   bool WaitUntilDurable(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Group>& group);
   void Flush(std::unique_lock<std::mutex>& lock);
@@ -178,6 +184,17 @@ class Journal {
   bool waits_ended_ = false;
   std::condition_variable due_;
   mutable std::condition_variable more_;
+};
+
+// A record that was handed in and may not be durable yet.
+class Journal::Ticket {
+  friend class Journal;
+  Ticket(std::shared_ptr<Group> group, uint64_t sequence, Outcome outcome, const Digest32& digest)
+      : group_(std::move(group)), sequence_(sequence), outcome_(outcome), digest_(digest) {}
+  std::shared_ptr<Group> group_;
+  uint64_t sequence_;
+  Outcome outcome_;
+  Digest32 digest_;
 };
 
 }  // namespace auspex::keyd

@@ -12,6 +12,7 @@
 #include "common/base/clock.h"
 #include "common/base/startup_pages.h"
 #include "common/base/status_macros.h"
+#include "common/ipc/call_loop.h"
 #include "common/ipc/daemon.h"
 #include "common/ipc/role_server.h"
 #include "common/log/log.h"
@@ -31,6 +32,9 @@ namespace auspex::keyd {
 namespace {
 
 constexpr int kCleanStop = 0, kFailedAtWork = 1, kRefusedToStart = 2;
+
+// Calls of one method that share a flush at most. A result is up to 2 MiB, so there are few of them in memory.
+constexpr int kRequestsAtOnce = 64, kResultsAtOnce = 8;
 
 // What Landlock leaves: keyd's own state, its run folder, where sockets are made and removed, and the sources of the seal.
 FileRules OwnFiles(const Daemon& daemon, const SealSources& sources) {
@@ -99,9 +103,10 @@ absl::Status Serve(Daemon& daemon) {
   Grants grants(clock);
   SigningBoundary boundary({*keys, recorder, ledger, grants, created, *rates});
   Custody custody(*keys, recorder, grants, created, *rates);
-  RequestService request_service(boundary, *keys);
-  ResultService result_service(boundary);
-  OwnerService owner_service({custody, *keys, *journal, recorder, checkpointer, hardening,
+  CallLoop request_loop(kRequestsAtOnce), result_loop(kResultsAtOnce);
+  RequestService request_service(boundary, *keys, request_loop);
+  ResultService result_service(boundary, result_loop);
+  OwnerService owner_service({custody, *keys, *journal, recorder, checkpointer, *rates, hardening,
                               ImportPath(daemon.state_dir())});
 
   const auto options = [&daemon](const char* role, const char* peer, int max_message) {
@@ -110,17 +115,16 @@ absl::Status Serve(Daemon& daemon) {
     o.socket_path = daemon.layout().Socket("keyd", role);
     o.allow = daemon.AllowFor(peer);
     o.max_message_octets = max_message;
-    // Calls wait for the disk together: threads that stay spare making one for each call of a
-    // burst.
-    o.max_pollers = 16;
     return o;
   };
   ASSIGN_OR_RETURN(const auto request_server,
-                   RoleServer::Start(options("request", "netd", 64 * 1024), {&request_service}));
+                   RoleServer::Start(options("request", "netd", 64 * 1024), {&request_service},
+                                     &request_loop));
   request_service.peers().Set(request_server.get());
   ASSIGN_OR_RETURN(
       const auto result_server,
-      RoleServer::Start(options("result", "runnerd", 2 * 1024 * 1024), {&result_service}));
+      RoleServer::Start(options("result", "runnerd", 2 * 1024 * 1024), {&result_service},
+                        &result_loop));
   result_service.peers().Set(result_server.get());
   ASSIGN_OR_RETURN(const auto owner_server,
                    RoleServer::Start(options("owner", "cli", 64 * 1024), {&owner_service}));

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/base/cat.h"
+#include "common/base/status_macros.h"
 #include "common/ids/ids.h"
 
 namespace auspex::keyd {
@@ -12,9 +13,14 @@ namespace auspex::keyd {
 Recorder::Recorder(Journal& journal, const Clock& clock)
     : journal_(journal), clock_(clock), allowance_since_micros_(clock.MonotonicMicros()) {}
 
-absl::StatusOr<DurableRecord> Recorder::Record(JournalEntry entry) {
+absl::StatusOr<Journal::Ticket> Recorder::Submit(JournalEntry entry) {
   entry.time_micros = clock_.NowMicros();
-  return journal_.Append(entry);
+  return journal_.Submit(entry);
+}
+
+absl::StatusOr<DurableRecord> Recorder::Record(JournalEntry entry) {
+  ASSIGN_OR_RETURN(const Journal::Ticket ticket, Submit(std::move(entry)));
+  return Wait(ticket);
 }
 
 absl::Status Recorder::Refuse(JournalEntry entry, const absl::Status& why) {

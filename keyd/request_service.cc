@@ -73,28 +73,38 @@ UntrustedRequest Translate(const v1::SignRequestRequest& in) {
   return out;
 }
 
-}  // namespace
-
-grpc::Status RequestService::SignRequest(grpc::ServerContext* context,
-                                         const v1::SignRequestRequest* request,
-                                         v1::SignedRequest* response) {
-  absl::StatusOr<SignedHttp> result =
-      boundary_.SignRequest(peers_.CallerOf(Role::kRequest, *context), Translate(*request));
-  if (!result.ok()) return ToGrpc(result.status());
-  response->set_method(std::move(result->method));
-  response->set_path(std::move(result->path));
-  response->set_authority(std::move(result->authority));
-  response->set_content_digest(std::move(result->content_digest));
-  response->set_signature_input(std::move(result->signature_input));
-  response->set_signature(std::move(result->signature));
-  response->set_journal_sequence(result->journal_sequence);
-  return grpc::Status::OK;
+void Fill(SignedHttp in, v1::SignedRequest& out) {
+  out.set_method(std::move(in.method));
+  out.set_path(std::move(in.path));
+  out.set_authority(std::move(in.authority));
+  out.set_content_digest(std::move(in.content_digest));
+  out.set_signature_input(std::move(in.signature_input));
+  out.set_signature(std::move(in.signature));
+  out.set_journal_sequence(in.journal_sequence);
 }
 
-grpc::Status RequestService::GetIdentity(grpc::ServerContext*, const v1::GetIdentityRequest*,
-                                         v1::KeyIdentity* response) {
-  FillIdentity(keys_.view(), *response);
-  return grpc::Status::OK;
+}  // namespace
+
+RequestService::RequestService(SigningBoundary& boundary, const KeyRing& keys, CallLoop& loop)
+    : boundary_(boundary), keys_(keys) {
+  loop.Add(*this, &v1::RequestSigner::AsyncService::RequestSignRequest,
+           [this](const grpc::ServerContext& context, const v1::SignRequestRequest& request,
+                  v1::SignedRequest& response) -> CallLoop::Answer {
+             return [&boundary = boundary_, &response,
+                     pending = boundary_.Begin(peers_.CallerOf(Role::kRequest, context),
+                                               Translate(request))] {
+               if (!pending.ok()) return ToGrpc(pending.status());
+               absl::StatusOr<SignedHttp> result = boundary.Finish(*pending);
+               if (result.ok()) Fill(*std::move(result), response);
+               return ToGrpc(result.status());
+             };
+           });
+  loop.Add(*this, &v1::RequestSigner::AsyncService::RequestGetIdentity,
+           [this](const grpc::ServerContext&, const v1::GetIdentityRequest&,
+                  v1::KeyIdentity& response) -> CallLoop::Answer {
+             FillIdentity(keys_.view(), response);
+             return [] { return grpc::Status::OK; };
+           });
 }
 
 void FillIdentity(const KeyRing::View& view, v1::KeyIdentity& out) {

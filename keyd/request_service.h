@@ -1,25 +1,21 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // The RPCs of the role "request": translation between messages and SigningBoundary, nothing else.
-// Safe from any thread; what it is given outlives it.
+// A CallLoop answers them; it and all else that the service is given outlive it.
 #ifndef AUSPEX_KEYD_REQUEST_SERVICE_H_
 #define AUSPEX_KEYD_REQUEST_SERVICE_H_
 
 #include "auspex/keyd/v1/keyd.grpc.pb.h"
+#include "common/ipc/call_loop.h"
 #include "keyd/peer_source.h"
 #include "keyd/signing_boundary.h"
 
 namespace auspex::keyd {
 
-class RequestService final : public v1::RequestSigner::Service {
+class RequestService final : public v1::RequestSigner::AsyncService {
  public:
-  RequestService(SigningBoundary& boundary, const KeyRing& keys)
-      : boundary_(boundary), keys_(keys) {}
+  // Adds its methods to `loop`.
+  RequestService(SigningBoundary& boundary, const KeyRing& keys, CallLoop& loop);
   PeerSource& peers() { return peers_; }
-
-  grpc::Status SignRequest(grpc::ServerContext* context, const v1::SignRequestRequest* request,
-                           v1::SignedRequest* response) override;
-  grpc::Status GetIdentity(grpc::ServerContext* context, const v1::GetIdentityRequest* request,
-                           v1::KeyIdentity* response) override;
 
  private:
   SigningBoundary& boundary_;

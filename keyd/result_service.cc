@@ -7,38 +7,62 @@
 
 namespace auspex::keyd {
 
-grpc::Status ResultService::SignResult(grpc::ServerContext* context,
-                                       const v1::SignResultRequest* request,
-                                       v1::SignResultResponse* response) {
-  UntrustedResult in;
-  in.unit_id = request->unit_id();
-  in.assignment_id = request->assignment_id();
-  in.completed_at = request->completed_at();
-  in.exit_code = request->exit_code();
-  in.canonical_payload = request->canonical_payload();
-  in.schema_version = request->schema_version();
-  in.served_weights.insert(request->served_weights().begin(), request->served_weights().end());
-  in.ran_under = request->ran_under();
-  absl::StatusOr<SignedOctets> result =
-      boundary_.SignResult(peers_.CallerOf(Role::kResult, *context), in);
-  if (!result.ok()) return ToGrpc(result.status());
-  response->set_worker_pubkey(std::move(result->worker_pubkey));
-  response->set_signature(std::move(result->signature));
-  response->set_result_sha256(std::move(result->sha256));
-  response->set_journal_sequence(result->journal_sequence);
-  return grpc::Status::OK;
+namespace {
+
+UntrustedResult Translate(const v1::SignResultRequest& in) {
+  UntrustedResult out;
+  out.unit_id = in.unit_id();
+  out.assignment_id = in.assignment_id();
+  out.completed_at = in.completed_at();
+  out.exit_code = in.exit_code();
+  out.canonical_payload = in.canonical_payload();
+  out.schema_version = in.schema_version();
+  out.served_weights.insert(in.served_weights().begin(), in.served_weights().end());
+  out.ran_under = in.ran_under();
+  return out;
 }
 
-grpc::Status ResultService::SignRawText(grpc::ServerContext* context,
-                                        const v1::SignRawTextRequest* request,
-                                        v1::SignRawTextResponse* response) {
-  const UntrustedRawText in{request->unit_id(), request->assignment_id(), request->raw_sha256()};
-  absl::StatusOr<SignedOctets> result =
-      boundary_.SignRawText(peers_.CallerOf(Role::kResult, *context), in);
-  if (!result.ok()) return ToGrpc(result.status());
-  response->set_signature(std::move(result->signature));
-  response->set_journal_sequence(result->journal_sequence);
-  return grpc::Status::OK;
+void Fill(SignedOctets in, v1::SignResultResponse& out) {
+  out.set_worker_pubkey(std::move(in.worker_pubkey));
+  out.set_signature(std::move(in.signature));
+  out.set_result_sha256(std::move(in.sha256));
+  out.set_journal_sequence(in.journal_sequence);
+}
+
+void Fill(SignedOctets in, v1::SignRawTextResponse& out) {
+  out.set_signature(std::move(in.signature));
+  out.set_journal_sequence(in.journal_sequence);
+}
+
+// The second half of both methods.
+template <typename Response>
+CallLoop::Answer Answer(SigningBoundary& boundary, absl::StatusOr<SigningBoundary::Pending> pending,
+                        Response& response) {
+  return [&boundary, &response, pending = std::move(pending)] {
+    if (!pending.ok()) return ToGrpc(pending.status());
+    absl::StatusOr<SignedOctets> result = boundary.Finish(*pending);
+    if (result.ok()) Fill(*std::move(result), response);
+    return ToGrpc(result.status());
+  };
+}
+
+}  // namespace
+
+ResultService::ResultService(SigningBoundary& boundary, CallLoop& loop) : boundary_(boundary) {
+  loop.Add(*this, &v1::ResultSigner::AsyncService::RequestSignResult,
+           [this](const grpc::ServerContext& context, const v1::SignResultRequest& request,
+                  v1::SignResultResponse& response) -> CallLoop::Answer {
+             const Caller caller = peers_.CallerOf(Role::kResult, context);
+             return Answer(boundary_, boundary_.Begin(caller, Translate(request)), response);
+           });
+  loop.Add(*this, &v1::ResultSigner::AsyncService::RequestSignRawText,
+           [this](const grpc::ServerContext& context, const v1::SignRawTextRequest& request,
+                  v1::SignRawTextResponse& response) -> CallLoop::Answer {
+             const Caller caller = peers_.CallerOf(Role::kResult, context);
+             const UntrustedRawText raw{request.unit_id(), request.assignment_id(),
+                                        request.raw_sha256()};
+             return Answer(boundary_, boundary_.Begin(caller, raw), response);
+           });
 }
 
 }  // namespace auspex::keyd

@@ -1,24 +1,21 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // The RPCs of the role "result": translation between messages and SigningBoundary, nothing else.
-// Safe from any thread; what it is given outlives it.
+// A CallLoop answers them; it and all else that the service is given outlive it.
 #ifndef AUSPEX_KEYD_RESULT_SERVICE_H_
 #define AUSPEX_KEYD_RESULT_SERVICE_H_
 
 #include "auspex/keyd/v1/keyd.grpc.pb.h"
+#include "common/ipc/call_loop.h"
 #include "keyd/peer_source.h"
 #include "keyd/signing_boundary.h"
 
 namespace auspex::keyd {
 
-class ResultService final : public v1::ResultSigner::Service {
+class ResultService final : public v1::ResultSigner::AsyncService {
  public:
-  explicit ResultService(SigningBoundary& boundary) : boundary_(boundary) {}
+  // Adds its methods to `loop`.
+  ResultService(SigningBoundary& boundary, CallLoop& loop);
   PeerSource& peers() { return peers_; }
-
-  grpc::Status SignResult(grpc::ServerContext* context, const v1::SignResultRequest* request,
-                          v1::SignResultResponse* response) override;
-  grpc::Status SignRawText(grpc::ServerContext* context, const v1::SignRawTextRequest* request,
-                           v1::SignRawTextResponse* response) override;
 
  private:
   SigningBoundary& boundary_;

@@ -8,8 +8,8 @@
 
 namespace auspex::keyd {
 
-absl::StatusOr<SignedHttp> SigningBoundary::SignRequest(const Caller& caller,
-                                                        const UntrustedRequest& request) {
+absl::StatusOr<SigningBoundary::PendingRequest> SigningBoundary::Begin(
+    const Caller& caller, const UntrustedRequest& request) {
   JournalEntry entry;
   entry.caller = caller;
   entry.intent = request.intent;
@@ -25,7 +25,7 @@ absl::StatusOr<SignedHttp> SigningBoundary::SignRequest(const Caller& caller,
     return parts_.recorder.Refuse(
         std::move(entry), absl::FailedPreconditionError("no enrolment: run `auspex bootstrap`"));
   }
-  // Held until the record is durable, so that records stand in the order of their `created`.
+  // Held until the record has its place, so that records stand in the order of their `created`.
   absl::StatusOr<CreatedClock::Hold> hold = parts_.created.Take();
   if (!hold.ok()) return parts_.recorder.Refuse(std::move(entry), hold.status());
   absl::StatusOr<ComposedRequest> composed =
@@ -39,14 +39,18 @@ absl::StatusOr<SignedHttp> SigningBoundary::SignRequest(const Caller& caller,
   entry.unit = composed->unit;
   entry.created = composed->parts.created;
   if (request.intent == Intent::kSubmitResult) entry.bound = composed->body;
-  ASSIGN_OR_RETURN(const SignedOctets released, Release(view, std::move(entry), composed->base));
+  ASSIGN_OR_RETURN(Pending pending, Submit(view, std::move(entry), std::move(composed->base)));
+  return PendingRequest{std::move(pending), std::move(composed->parts)};
+}
 
+absl::StatusOr<SignedHttp> SigningBoundary::Finish(const PendingRequest& pending) {
+  ASSIGN_OR_RETURN(const SignedOctets released, Finish(static_cast<const Pending&>(pending)));
   SignedHttp out;
-  out.method = composed->parts.method;
-  out.path = composed->parts.path;
-  out.authority = composed->parts.authority;
-  out.content_digest = composed->parts.content_digest.value_or("");
-  out.signature_input = SignatureInputHeader(composed->parts);
+  out.method = pending.parts.method;
+  out.path = pending.parts.path;
+  out.authority = pending.parts.authority;
+  out.content_digest = pending.parts.content_digest.value_or("");
+  out.signature_input = SignatureInputHeader(pending.parts);
   out.signature = SignatureHeader(released.signature);
   out.journal_sequence = released.journal_sequence;
   return out;
@@ -65,8 +69,8 @@ absl::Status SigningBoundary::CheckMayRelease(const KeyRing::View& view,
   return absl::OkStatus();
 }
 
-absl::StatusOr<SignedOctets> SigningBoundary::SignResult(const Caller& caller,
-                                                         const UntrustedResult& result) {
+absl::StatusOr<SigningBoundary::Pending> SigningBoundary::Begin(const Caller& caller,
+                                                                const UntrustedResult& result) {
   JournalEntry entry;
   entry.caller = caller;
   entry.intent = Intent::kSignResult;
@@ -77,18 +81,18 @@ absl::StatusOr<SignedOctets> SigningBoundary::SignResult(const Caller& caller,
   }
   const KeyRing::View view = parts_.keys.view();
   if (!view.has_key()) return parts_.recorder.Refuse(std::move(entry), NoKey());
-  const absl::StatusOr<ComposedResult> composed = ComposeResult(result, view.public_key_hex());
+  absl::StatusOr<ComposedResult> composed = ComposeResult(result, view.public_key_hex());
   if (composed.ok()) {
     const Digest32 digest = ToDigest(Sha256(composed->octets));
     if (absl::Status s = parts_.ledger.ClaimResult(composed->subject, digest); !s.ok()) {
       return parts_.recorder.Refuse(std::move(entry), s);
     }
   }
-  return FinishResult(view, std::move(entry), composed);
+  return SubmitResult(view, std::move(entry), std::move(composed));
 }
 
-absl::StatusOr<SignedOctets> SigningBoundary::SignRawText(const Caller& caller,
-                                                          const UntrustedRawText& raw) {
+absl::StatusOr<SigningBoundary::Pending> SigningBoundary::Begin(const Caller& caller,
+                                                                const UntrustedRawText& raw) {
   JournalEntry entry;
   entry.caller = caller;
   entry.intent = Intent::kSignRawText;
@@ -99,27 +103,52 @@ absl::StatusOr<SignedOctets> SigningBoundary::SignRawText(const Caller& caller,
   }
   const KeyRing::View view = parts_.keys.view();
   if (!view.has_key()) return parts_.recorder.Refuse(std::move(entry), NoKey());
-  return FinishResult(view, std::move(entry), ComposeRawText(raw, view.public_key_hex()));
+  return SubmitResult(view, std::move(entry), ComposeRawText(raw, view.public_key_hex()));
 }
 
-absl::StatusOr<SignedOctets> SigningBoundary::FinishResult(
-    const KeyRing::View& view, JournalEntry entry, const absl::StatusOr<ComposedResult>& composed) {
+absl::StatusOr<SigningBoundary::Pending> SigningBoundary::SubmitResult(
+    const KeyRing::View& view, JournalEntry entry, absl::StatusOr<ComposedResult> composed) {
   if (!composed.ok()) return parts_.recorder.Refuse(std::move(entry), composed.status());
-  return Release(view, std::move(entry), composed->octets);
+  return Submit(view, std::move(entry), std::move(composed->octets));
 }
 
-absl::StatusOr<SignedOctets> SigningBoundary::Release(const KeyRing::View& view, JournalEntry entry,
-                                                      std::string_view octets) {
-  SignedOctets out;
-  out.sha256 = Sha256(octets);
+absl::StatusOr<SigningBoundary::Pending> SigningBoundary::Submit(const KeyRing::View& view,
+                                                                 JournalEntry entry,
+                                                                 std::string octets) {
+  std::string sha256 = Sha256(octets);
   entry.outcome = Outcome::kSigned;
-  entry.digest = ToDigest(out.sha256);
-  ASSIGN_OR_RETURN(const DurableRecord proof, parts_.recorder.Record(std::move(entry)));
-  ASSIGN_OR_RETURN(out.signature, parts_.keys.Sign(view, proof, octets));
+  entry.digest = ToDigest(sha256);
+  ASSIGN_OR_RETURN(Journal::Ticket record, parts_.recorder.Submit(std::move(entry)));
+  return Pending{view, std::move(record), std::move(octets), std::move(sha256)};
+}
+
+absl::StatusOr<SignedOctets> SigningBoundary::Finish(const Pending& pending) {
+  ASSIGN_OR_RETURN(const DurableRecord proof, parts_.recorder.Wait(pending.record));
+  SignedOctets out;
+  ASSIGN_OR_RETURN(out.signature, parts_.keys.Sign(pending.view, proof, pending.octets));
   parts_.recorder.CountSignature();
-  out.worker_pubkey = view.public_key_hex();
+  out.worker_pubkey = pending.view.public_key_hex();
+  out.sha256 = pending.sha256;
   out.journal_sequence = proof.sequence();
   return out;
+}
+
+absl::StatusOr<SignedHttp> SigningBoundary::SignRequest(const Caller& caller,
+                                                        const UntrustedRequest& request) {
+  ASSIGN_OR_RETURN(const PendingRequest pending, Begin(caller, request));
+  return Finish(pending);
+}
+
+absl::StatusOr<SignedOctets> SigningBoundary::SignResult(const Caller& caller,
+                                                         const UntrustedResult& result) {
+  ASSIGN_OR_RETURN(const Pending pending, Begin(caller, result));
+  return Finish(pending);
+}
+
+absl::StatusOr<SignedOctets> SigningBoundary::SignRawText(const Caller& caller,
+                                                          const UntrustedRawText& raw) {
+  ASSIGN_OR_RETURN(const Pending pending, Begin(caller, raw));
+  return Finish(pending);
 }
 
 }  // namespace auspex::keyd

@@ -51,6 +51,26 @@ class SigningBoundary {
   };
   explicit SigningBoundary(Parts parts) : parts_(parts) {}
 
+  // The first half of a signing: all that is checked was checked, and the record was handed to the
+  // journal. Nothing is signed before Finish has seen the record durable.
+  struct Pending {
+    KeyRing::View view;
+    Journal::Ticket record;
+    std::string octets;  // to be signed
+    std::string sha256;  // theirs
+  };
+  struct PendingRequest : Pending {
+    SignedParts parts;
+  };
+  absl::StatusOr<PendingRequest> Begin(const Caller& caller, const UntrustedRequest& request);
+  absl::StatusOr<Pending> Begin(const Caller& caller, const UntrustedResult& result);
+  absl::StatusOr<Pending> Begin(const Caller& caller, const UntrustedRawText& raw);
+
+  // The second half: waits for the record, then signs.
+  absl::StatusOr<SignedOctets> Finish(const Pending& pending);
+  absl::StatusOr<SignedHttp> Finish(const PendingRequest& pending);
+
+  // Both halves.
   absl::StatusOr<SignedHttp> SignRequest(const Caller& caller, const UntrustedRequest& request);
   absl::StatusOr<SignedOctets> SignResult(const Caller& caller, const UntrustedResult& result);
   absl::StatusOr<SignedOctets> SignRawText(const Caller& caller, const UntrustedRawText& raw);
@@ -58,10 +78,9 @@ class SigningBoundary {
  private:
   absl::Status CheckMayRelease(const KeyRing::View& view, const UntrustedRequest& request,
                                const ComposedRequest& composed);
-  absl::StatusOr<SignedOctets> Release(const KeyRing::View& view, JournalEntry entry,
-                                       std::string_view octets);
-  absl::StatusOr<SignedOctets> FinishResult(const KeyRing::View& view, JournalEntry entry,
-                                            const absl::StatusOr<ComposedResult>& composed);
+  absl::StatusOr<Pending> Submit(const KeyRing::View& view, JournalEntry entry, std::string octets);
+  absl::StatusOr<Pending> SubmitResult(const KeyRing::View& view, JournalEntry entry,
+                                       absl::StatusOr<ComposedResult> composed);
 
   const Parts parts_;
 };

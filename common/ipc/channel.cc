@@ -1,12 +1,42 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "common/ipc/channel.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <chrono>
 
 #include "common/base/cat.h"
 #include "common/ipc/grpc_life.h"
+#include "common/ipc/role_key.h"
+#include "common/log/log.h"
 
 namespace auspex {
+namespace {
+
+// gRPC's arguments for a connection through an HTTP proxy, which its headers do not export. They
+// make it say the key on each connection that it makes, reconnections included: see role_door.h.
+constexpr char kConnectServer[] = "grpc.http_connect_server";
+constexpr char kConnectHeaders[] = "grpc.http_connect_headers";
+
+// The key of the role at `path`; empty: none counts there, or it is not ours to read.
+std::string RoleKeyFor(const std::string& path) {
+  absl::StatusOr<std::string> key = ReadRoleKey(path);
+  struct stat folder {};
+  // A server that has yet to start will find the key that is made here. Another user's folder is
+  // system mode's, where the user is what counts.
+  if (absl::IsNotFound(key.status()) &&
+      ::stat(path.substr(0, path.rfind('/')).c_str(), &folder) == 0 &&
+      folder.st_uid == ::geteuid()) {
+    key = EnsureRoleKey(path);
+  }
+  if (!key.ok() && !absl::IsNotFound(key.status())) {
+    LogWarning("role_key_unreadable", {{"cause", std::string(key.status().message())}});
+  }
+  return key.value_or("");
+}
+
+}  // namespace
 
 std::shared_ptr<grpc::Channel> ConnectTo(const std::string& path) {
   KeepGrpc();
@@ -21,6 +51,11 @@ std::shared_ptr<grpc::Channel> ConnectTo(const std::string& path) {
   // Each channel its own connection: the server counts and checks connections, and a shared one would outlive its owner.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  for (const char* unused : kUnusedOfGrpc) arguments.SetInt(unused, 0);
+  if (const std::string key = RoleKeyFor(path); !key.empty()) {
+    arguments.SetString(kConnectServer, "auspex");
+    arguments.SetString(kConnectHeaders, Cat("Auspex-Role-Key:", key));
+  }
   return grpc::CreateCustomChannel("unix:" + path, grpc::InsecureChannelCredentials(), arguments);
 }
 

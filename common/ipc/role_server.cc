@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/server_posix.h>
 #include <poll.h>
@@ -23,8 +22,13 @@
 #include "common/base/cat.h"
 #include "common/base/errno_status.h"
 #include "common/base/status_macros.h"
+#include "common/ipc/call_loop.h"
+#include "common/ipc/channel.h"
 #include "common/ipc/grpc_life.h"
+#include "common/ipc/health_service.h"
 #include "common/ipc/listen.h"
+#include "common/ipc/role_door.h"
+#include "common/ipc/role_key.h"
 #include "common/log/log.h"
 
 namespace auspex {
@@ -40,27 +44,47 @@ ino_t InodeOf(int fd) {
   return ::fstat(fd, &info) == 0 ? info.st_ino : 0;
 }
 
+// Where the rule is "my own user", the user says nothing about which of the user's processes it is:
+// then the key of the role must.
+bool KeyCounts(const PeerRule& rule) {
+  return rule.gids.empty() && rule.uids == PeerRule::Self().uids;
+}
+
 // gRPC owns a connection after the hand-over and does not tell when it closed it. The kernel does:
 // a descriptor that is no longer the socket that was handed over was closed.
 bool StillTheSame(int fd, ino_t inode) { return InodeOf(fd) == inode; }
 
 class RoleServerImpl final : public RoleServer {
  public:
-  RoleServerImpl(Options options, Listener listener, UniqueFd wake)
-      : options_(std::move(options)), listener_(std::move(listener)), wake_(std::move(wake)) {}
+  RoleServerImpl(Options options, CallLoop* loop, std::string key, Listener listener, UniqueFd wake)
+      : options_(std::move(options)),
+        loop_(loop),
+        health_(/*in_loop=*/loop != nullptr),
+        door_(options_.role, std::move(key)),
+        listener_(std::move(listener)),
+        wake_(std::move(wake)) {}
   ~RoleServerImpl() override { Shutdown(0); }
 
   absl::Status Serve(const std::vector<grpc::Service*>& services) {
     KeepGrpc();
-    grpc::EnableDefaultHealthCheckService(true);
     grpc::ServerBuilder builder;
     for (grpc::Service* service : services) builder.RegisterService(service);
+    builder.RegisterService(&health_);
+    if (loop_ != nullptr) {
+      loop_->Add(health_, &HealthService::RequestCheck,
+                 [](const grpc::ServerContext&, const grpc::ByteBuffer& request,
+                    grpc::ByteBuffer& response) -> CallLoop::Answer {
+                   return [&] { return HealthService::Check(request, response); };
+                 });
+      loop_->Prepare(builder);
+    }
     builder.SetMaxReceiveMessageSize(options_.max_message_octets);
     builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, options_.min_pollers);
     builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, options_.max_pollers);
     builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
     builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 8 * 1024);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 128);
+    for (const char* unused : kUnusedOfGrpc) builder.AddChannelArgument(unused, 0);
     grpc::ResourceQuota quota(options_.role);
     quota.SetMaxThreads(options_.max_threads);
     quota.Resize(options_.max_memory_octets);
@@ -69,6 +93,7 @@ class RoleServerImpl final : public RoleServer {
     if (server_ == nullptr) {
       return absl::InternalError(Cat(options_.role, ": the RPC server did not start"));
     }
+    if (loop_ != nullptr) loop_->Start();
     acceptor_ = std::thread([this] { AcceptLoop(); });
     return absl::OkStatus();
   }
@@ -82,6 +107,7 @@ class RoleServerImpl final : public RoleServer {
       server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(grace_ms));
       server_->Wait();
     }
+    if (loop_ != nullptr) loop_->Stop();
     if (!listener_.from_systemd) ::unlink(options_.socket_path.c_str());
   }
 
@@ -100,15 +126,21 @@ class RoleServerImpl final : public RoleServer {
 
  private:
   void AcceptLoop() {
-    pollfd waits[2] = {{listener_.fd.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
+    const RoleDoor::LetIn let_in = [this](UniqueFd fd, const Peer& peer) {
+      LetIn(std::move(fd), peer);
+    };
+    std::vector<pollfd> waits;
     while (!stopping_) {
-      if (::poll(waits, 2, -1) < 0 && errno != EINTR) break;
+      waits.assign({{listener_.fd.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}});
+      const int patience_ms = door_.AddTo(waits);
+      if (::poll(waits.data(), waits.size(), patience_ms) < 0 && errno != EINTR) break;
       if (stopping_) break;
-      if ((waits[0].revents & POLLIN) != 0) AcceptOne();
+      door_.Look(let_in);
+      if ((waits[0].revents & POLLIN) != 0) AcceptOne(let_in);
     }
   }
 
-  void AcceptOne() {
+  void AcceptOne(const RoleDoor::LetIn& let_in) {
     UniqueFd fd(::accept4(listener_.fd.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!fd) {
       // Out of descriptors: without a pause this loop would spin until one is free.
@@ -124,6 +156,10 @@ class RoleServerImpl final : public RoleServer {
                  {{"role", options_.role}, {"reason", std::string(allowed.message())}});
       return;
     }
+    door_.Take(std::move(fd), *peer, let_in);
+  }
+
+  void LetIn(UniqueFd fd, const Peer& peer) {
     RotateNumber(fd);
     {
       const std::lock_guard lock(mutex_);
@@ -133,10 +169,10 @@ class RoleServerImpl final : public RoleServer {
       if (connections_.size() >= static_cast<size_t>(options_.max_connections)) {
         LogWarning(
             "peer_refused",
-            {{"role", options_.role}, {"pid", peer->pid}, {"reason", "too many connections"}});
+            {{"role", options_.role}, {"pid", peer.pid}, {"reason", "too many connections"}});
         return;
       }
-      connections_[fd.get()] = Connection{*peer, InodeOf(fd.get())};
+      connections_[fd.get()] = Connection{peer, InodeOf(fd.get())};
     }
     grpc::AddInsecureChannelFromFd(server_.get(), fd.Release());
   }
@@ -155,6 +191,9 @@ class RoleServerImpl final : public RoleServer {
   static constexpr int kFirstNumber = 128, kLastNumber = 900;  // below the usual soft limit of 1024
 
   const Options options_;
+  CallLoop* const loop_;  // null: gRPC's own threads answer
+  HealthService health_;
+  RoleDoor door_;                   // the acceptor's own
   int next_number_ = kFirstNumber;  // the acceptor's own
   Listener listener_;
   UniqueFd wake_;
@@ -167,8 +206,13 @@ class RoleServerImpl final : public RoleServer {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<RoleServer>> RoleServer::Start(
-    Options options, std::vector<grpc::Service*> services) {
+absl::StatusOr<std::unique_ptr<RoleServer>> RoleServer::Start(Options options,
+                                                              std::vector<grpc::Service*> services,
+                                                              CallLoop* loop) {
+  std::string key;
+  if (KeyCounts(options.allow)) {
+    ASSIGN_OR_RETURN(key, EnsureRoleKey(options.socket_path));
+  }
   const long group = options.allow.gids.empty() ? -1 : static_cast<long>(options.allow.gids[0]);
   ASSIGN_OR_RETURN(Listener listener, ListenAt(options.socket_path, group));
   // systemd passes blocking sockets; the accept loop must never block outside poll.
@@ -176,8 +220,8 @@ absl::StatusOr<std::unique_ptr<RoleServer>> RoleServer::Start(
   ::fcntl(listener.fd.get(), F_SETFL, flags | O_NONBLOCK);
   UniqueFd wake(::eventfd(0, EFD_CLOEXEC));
   if (!wake) return ErrnoStatus(errno, "make an event descriptor for", options.role);
-  auto server =
-      std::make_unique<RoleServerImpl>(std::move(options), std::move(listener), std::move(wake));
+  auto server = std::make_unique<RoleServerImpl>(std::move(options), loop, std::move(key),
+                                                 std::move(listener), std::move(wake));
   RETURN_IF_ERROR(server->Serve(services));
   return server;
 }

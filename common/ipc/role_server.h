@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // RoleServer: one listening Unix socket, one role, one gRPC server object with that role's services (and grpc.health.v1) alone.
-// It accepts connections itself, checks the peer's credentials before any octet is read, and only then hands the
-// descriptor to gRPC. Methods may be called from any thread; services must outlive the server.
+// It accepts connections itself, checks the peer's credentials before any octet is read, where the peer's user may be any of our daemons
+// also the role's key (role_key.h), and only then hands the descriptor to gRPC. Methods may be called from any thread; services must outlive the server.
 #ifndef AUSPEX_COMMON_IPC_ROLE_SERVER_H_
 #define AUSPEX_COMMON_IPC_ROLE_SERVER_H_
 
@@ -20,12 +20,14 @@ class ServerContext;
 
 namespace auspex {
 
+class CallLoop;
+
 class RoleServer {
  public:
   struct Options {
     std::string role;         // one word, for logs and errors: "keyd/request"
     std::string socket_path;  // where to listen, unless systemd passed a socket of that path
-    PeerRule allow;
+    PeerRule allow;           // "my own user" alone: the key of the role counts too
     int max_message_octets = 4 * 1024 * 1024;
     int max_connections = 16;              // one more is closed at accept
     int min_pollers = 1, max_pollers = 2;  // gRPC's synchronous threads that wait for calls
@@ -38,8 +40,10 @@ class RoleServer {
   };
   // Listens (folder 0700, socket 0600 unless the rule has groups: then 0660) and serves until Shutdown. A stale socket file is replaced; one
   // that still answers is FAILED_PRECONDITION "... is served by process N".
+  // Calls are answered by `loop`, which serves those services' methods and outlives the server, or without one by threads of gRPC's.
   static absl::StatusOr<std::unique_ptr<RoleServer>> Start(Options options,
-                                                           std::vector<grpc::Service*> services);
+                                                           std::vector<grpc::Service*> services,
+                                                           CallLoop* loop = nullptr);
   virtual ~RoleServer() = default;
   // Stops accepting, ends calls within `grace_ms`, removes the socket file. Idempotent.
   virtual void Shutdown(int grace_ms = 1000) = 0;
