@@ -77,6 +77,18 @@ Reply Move(Services& services, const Context& context, std::string_view to) {
   return Ok(ExperimentView(experiment));
 }
 
+// The same to a state after which nothing of it is to be waited for; `reason` is what results without
+// a receipt then say.
+Reply End(Services& services, const Context& context, std::string_view to,
+          std::string_view reason) {
+  Reply reply = Move(services, context, to);
+  if (reply.status == 200) {
+    const auto experiment = FindExperiment(services.db, context.PathId<ExperimentId>(0));
+    if (experiment) EndExperiment(services.db, experiment->id, reason);
+  }
+  return reply;
+}
+
 }  // namespace
 
 Reply HandleCreateExperiment(Services& services, const Context& context) {
@@ -165,21 +177,11 @@ Reply HandleApprove(Services& services, const Context& context) {
 }
 
 Reply HandleArchive(Services& services, const Context& context) {
-  Reply reply = Move(services, context, kArchived);
-  if (reply.status == 200) {
-    const auto experiment = FindExperiment(services.db, context.PathId<ExperimentId>(0));
-    if (experiment) EndExperiment(services.db, experiment->id, "experiment_archived");
-  }
-  return reply;
+  return End(services, context, kArchived, "experiment_archived");
 }
 
 Reply HandleAbort(Services& services, const Context& context) {
-  Reply reply = Move(services, context, kAborted);
-  if (reply.status == 200) {
-    const auto experiment = FindExperiment(services.db, context.PathId<ExperimentId>(0));
-    if (experiment) EndExperiment(services.db, experiment->id, "experiment_aborted");
-  }
-  return reply;
+  return End(services, context, kAborted, "experiment_aborted");
 }
 
 Reply HandlePauseExperiment(Services& services, const Context& context) {
