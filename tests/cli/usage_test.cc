@@ -36,6 +36,11 @@ const std::vector<std::vector<std::string>> kVerbs = {{"bootstrap"},
                                                       {"sandbox", "probe"},
                                                       {"key", "show"},
                                                       {"audit", "show"},
+                                                      {"audit", "follow"},
+                                                      {"audit", "head"},
+                                                      {"audit", "verify"},
+                                                      {"audit", "prove"},
+                                                      {"audit", "export"},
                                                       {"lab"},
                                                       {"completion"}};
 
