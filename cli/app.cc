@@ -128,6 +128,7 @@ void BuildTree(CLI::App& app, Globals& globals, Chosen& chosen) {
 
   AddIdentityVerbs(app, chosen);
   AddStatusVerb(app, chosen);
+  AddDoctorVerb(app, chosen);
   AddDaemonVerb(app, chosen);
   AddWorkVerbs(app, chosen);
   AddHistoryVerbs(app, chosen);

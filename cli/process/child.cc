@@ -216,6 +216,10 @@ pid_t Child::Release() { return std::exchange(pid_, 0); }
 std::string DescribeEnd(int wait_status) {
   if (WIFSIGNALED(wait_status)) {
     const int signal = WTERMSIG(wait_status);
+    if (signal == SIGSYS) {
+      return "was killed by SIGSYS: denied system call (the kernel's log names it): a defect, or "
+             "somebody inside that process";
+    }
     return Cat("was killed by signal ", signal, " (", strsignal(signal), ")");
   }
   return Cat("exited with code ", WEXITSTATUS(wait_status));

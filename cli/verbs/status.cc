@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // status: what the worker does, and why.
 #include <cstdio>
+#include <optional>
 
 #include "cli/bootstrap.h"
+#include "cli/doctor/check.h"
 #include "cli/verbs/arguments.h"
 #include "cli/worker.h"
 #include "common/base/cat.h"
@@ -20,6 +22,14 @@ std::string OneDecimal(double value) {
   char text[32];
   std::snprintf(text, sizeof text, "%.1f", value);
   return text;
+}
+
+// What keyd runs without; nullopt when it does not answer.
+std::optional<std::string> KeydRunsWithout(Worker& worker) {
+  if (!worker.daemons().Answers("keyd")) return std::nullopt;
+  const absl::StatusOr<keyd_v1::KeyStatus> status = worker->KeyStatus();
+  if (!status.ok()) return std::nullopt;
+  return MissingLayers(*status);
 }
 
 JsonObject ToJson(const Session& session, const stated_v1::Status& status, bool running) {
@@ -86,7 +96,15 @@ std::string HoldLine(const stated_v1::Status& status) {
   return line;
 }
 
-void Show(const Session& session, const stated_v1::Status& status, bool running) {
+// A line only when there is something to say.
+std::string HardeningLine(const Output& output, const std::string& missing) {
+  if (missing.empty()) return "";
+  return output.terminal().Paint(
+      Cat("keyd runs without ", missing, " (accepted by the configuration)"), Style::kWarning);
+}
+
+void Show(const Session& session, const stated_v1::Status& status, bool running,
+          const std::string& missing_hardening) {
   const Output& output = session.output;
   const stated_v1::Identity& identity = status.identity();
   std::vector<std::pair<std::string, std::string>> fields = {
@@ -95,6 +113,7 @@ void Show(const Session& session, const stated_v1::Status& status, bool running)
   if (!identity.enrolled()) {
     fields.push_back({"identity", "not enrolled"});
     fields.push_back({"state", output.terminal().Paint(Clean(status.state()), Style::kWarning)});
+    fields.push_back({"hardening", HardeningLine(output, missing_hardening)});
     output.Fields(fields);
     output.Line(Cat("next: ", output.program(), " bootstrap"));
     return;
@@ -138,7 +157,8 @@ void Show(const Session& session, const stated_v1::Status& status, bool running)
                                                         Clean(status.thermal_state()))},
        {"self-pause",
         status.self_paused() ? Cat("on (", output.program(), " unpause ends it)") : std::string()},
-       {"hold", HoldLine(status)}});
+       {"hold", HoldLine(status)},
+       {"hardening", HardeningLine(output, missing_hardening)}});
   if (status.has_latest_release()) {
     const auto& release = status.latest_release();
     fields.push_back(
@@ -158,10 +178,13 @@ int RunStatus(Session& session) {
     return kExitFailure;
   }
   const bool running = !worker.daemons().started_any();
+  const std::optional<std::string> missing = KeydRunsWithout(worker);
   if (session.output.json()) {
-    session.output.Json(ToJson(session, *status, running));
+    JsonObject object = ToJson(session, *status, running);
+    object["missing_hardening"] = missing ? JsonValue(*missing) : JsonValue();
+    session.output.Json(std::move(object));
   } else {
-    Show(session, *status, running);
+    Show(session, *status, running, missing.value_or(""));
   }
   return kExitOk;
 }

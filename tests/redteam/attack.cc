@@ -177,11 +177,10 @@ bool StopInCall(pid_t pid, user_regs_struct& registers) {
   return false;
 }
 
-}  // namespace
-
-std::optional<Injected> InjectCall(pid_t pid, long number, std::array<unsigned long, 6> arguments) {
-  user_regs_struct before{};
-  if (::ptrace(PTRACE_SEIZE, pid, 0, 0) != 0 || !StopInCall(pid, before)) return std::nullopt;
+// Stops `pid` and makes it about to do the call. False when it cannot.
+bool PrepareCall(pid_t pid, long number, const std::array<unsigned long, 6>& arguments,
+                 user_regs_struct& before) {
+  if (::ptrace(PTRACE_SEIZE, pid, 0, 0) != 0 || !StopInCall(pid, before)) return false;
   user_regs_struct call = before;
   call.rip -= 2;
   call.rax = static_cast<unsigned long>(number);
@@ -193,7 +192,20 @@ std::optional<Injected> InjectCall(pid_t pid, long number, std::array<unsigned l
   call.r10 = arguments[3];
   call.r8 = arguments[4];
   call.r9 = arguments[5];
-  if (::ptrace(PTRACE_SETREGS, pid, 0, &call) != 0) return std::nullopt;
+  return ::ptrace(PTRACE_SETREGS, pid, 0, &call) == 0;
+}
+
+}  // namespace
+
+void StartDeniedCall(pid_t pid, long number, std::array<unsigned long, 6> arguments) {
+  user_regs_struct before{};
+  EXPECT_TRUE(PrepareCall(pid, number, arguments, before));
+  EXPECT_EQ(::ptrace(PTRACE_DETACH, pid, 0, 0), 0);
+}
+
+std::optional<Injected> InjectCall(pid_t pid, long number, std::array<unsigned long, 6> arguments) {
+  user_regs_struct before{};
+  if (!PrepareCall(pid, number, arguments, before)) return std::nullopt;
   Injected injected;
   for (int stop = 0; stop < 2; ++stop) {  // at the entry, at the exit
     if (::ptrace(PTRACE_SYSCALL, pid, 0, 0) != 0 ||
@@ -220,6 +232,9 @@ std::optional<Injected> InjectCall(pid_t pid, long number, std::array<unsigned l
 #else
 std::optional<Injected> InjectCall(pid_t, long, std::array<unsigned long, 6>) {
   return std::nullopt;
+}
+void StartDeniedCall(pid_t, long, std::array<unsigned long, 6>) {
+  ADD_FAILURE() << "not on this machine";
 }
 #endif
 

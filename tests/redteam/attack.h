@@ -55,6 +55,9 @@ struct Injected {
 };
 // x86-64 alone; the process must be a child of the test or the test must be root. Waits for the process to sleep in a call.
 std::optional<Injected> InjectCall(pid_t pid, long number, std::array<unsigned long, 6> arguments);
+// The same for a process that is another's child and is expected to end by the call: its end is that one's to see. Fails the test
+// when the process cannot be stopped.
+void StartDeniedCall(pid_t pid, long number, std::array<unsigned long, 6> arguments);
 
 }  // namespace auspex::redteam
 
