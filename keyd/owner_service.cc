@@ -268,14 +268,16 @@ grpc::Status OwnerService::SignCheckpoint(grpc::ServerContext* context,
                                           const v1::SignCheckpointRequest*,
                                           v1::SignCheckpointResponse* response) {
   const Caller caller = peers_.CallerOf(Role::kOwner, *context);
-  const absl::StatusOr<Checkpointer::Signed> checkpoint = parts_.checkpointer.Sign(caller);
+  const absl::Status in_rate = parts_.rates.Take(Intent::kSignCheckpoint);
+  const absl::StatusOr<Checkpointer::Signed> checkpoint =
+      in_rate.ok() ? parts_.checkpointer.Sign(caller) : in_rate;
   if (checkpoint.ok()) {
     parts_.recorder.CountSignature();
     response->set_note(checkpoint->note);
     response->set_journal_sequence(checkpoint->sequence);
     return grpc::Status::OK;
   }
-  if (!absl::IsFailedPrecondition(checkpoint.status())) return ToGrpc(checkpoint.status());
+  if (absl::IsUnavailable(checkpoint.status())) return ToGrpc(checkpoint.status());
   JournalEntry entry;
   entry.caller = caller;
   entry.intent = Intent::kSignCheckpoint;

@@ -24,6 +24,7 @@ class OwnerService final : public v1::KeyOwner::Service {
     const Journal& journal;
     Recorder& recorder;
     Checkpointer& checkpointer;
+    Rates& rates;
     const Hardening& hardening;
     std::string import_path;  // where the owner's command puts a key to import
   };
