@@ -159,7 +159,9 @@ int Main(int argc, char** argv) {
   absl::StatusOr<Daemon> daemon = Daemon::Init("keyd", argc, argv);
   const absl::Status status = daemon.ok() ? Serve(*daemon) : daemon.status();
   if (status.ok()) return kCleanStop;
-  if (absl::IsAborted(status)) {
+  // A disk that is full may have room later: the supervisor tries again.
+  if (absl::IsAborted(status) || absl::IsUnavailable(status) ||
+      absl::IsResourceExhausted(status)) {
     LogError("failed_at_work", {{"cause", std::string(status.message())}});
     return kFailedAtWork;
   }
