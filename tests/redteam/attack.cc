@@ -238,4 +238,12 @@ void StartDeniedCall(pid_t, long, std::array<unsigned long, 6>) {
 }
 #endif
 
+bool CanInject() {
+#if defined(__x86_64__)
+  return ::geteuid() == 0;
+#else
+  return false;
+#endif
+}
+
 }  // namespace auspex::redteam

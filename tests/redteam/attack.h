@@ -47,6 +47,9 @@ std::optional<Scan> ScanMemory(pid_t pid, const std::vector<Needle>& needles);
 std::string StatusLine(pid_t pid, pid_t thread, const std::string& name);
 std::vector<pid_t> ThreadsOf(pid_t pid);
 
+// Whether this test may make calls inside another process: root on x86-64.
+bool CanInject();
+
 // What became of a call that a traced process was made to do.
 struct Injected {
   bool done = false;    // the call returned

@@ -20,14 +20,6 @@ namespace {
 
 using keyd::KeydProcess;
 
-bool CanInject() {
-#if defined(__x86_64__)
-  return ::geteuid() == 0;
-#else
-  return false;
-#endif
-}
-
 TEST(DeniedCall, EndsTheRealKeyd) {
   AUSPEX_SKIP_UNLESS(CanInject(), "root on x86-64, to make calls inside another process");
   struct Attack {

@@ -17,16 +17,9 @@
 namespace auspex::e2e {
 namespace {
 
+using redteam::CanInject;
 using redteam::InjectCall;
 using redteam::Injected;
-
-bool CanInject() {
-#if defined(__x86_64__)
-  return ::geteuid() == 0;
-#else
-  return false;
-#endif
-}
 
 struct Way {
   const char* name;
