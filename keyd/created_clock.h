@@ -6,10 +6,10 @@
 //   ASSIGN_OR_RETURN(CreatedClock::Hold hold, clock.Take());
 //   ... compose with hold.created(), check ...
 //   hold.Commit();  // it will be signed
-//   ... append the record, sign; the hold ends ...
+//   ... hand the record to the journal, which settles its place; the hold ends ...
 //
-// Requests of the same second go on side by side; the first of a later second waits until they have
-// their records, at most one flush a second. A small step back of the machine's clock is bridged by
+// Requests of the same second go on side by side; the first of a later second waits until their
+// records have their places. A small step back of the machine's clock is bridged by
 // the last value; a larger one is refused until the clock has caught up or the owner pins the
 // enrolment anew. Safe from any thread except Replay; `clock` outlives the object.
 #ifndef AUSPEX_KEYD_CREATED_CLOCK_H_
