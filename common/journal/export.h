@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // The journal as one file of JSON lines, for an auditor who has neither keyd nor its folder
-// (docs/formats/journal.md, "Exports"): a head, one line a record with every field, one a
+// (docs/formats/journal-export.md): a head, one line a record with every field, one a
 // checkpoint, and an end. It is verifiable as the folder is: the leaves of the tree are computed
 // from the fields. Safe from any thread, one at a time for one archive.
 #ifndef AUSPEX_COMMON_JOURNAL_EXPORT_H_

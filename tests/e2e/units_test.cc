@@ -70,6 +70,11 @@ TEST_F(LabTest, FortyUnitsAreComputedByBothWorkersAndAgree) {
     EXPECT_EQ(status["outbox"]["results"], 0);
     EXPECT_EQ(status["outbox"]["refusals"], 0);
     EXPECT_EQ(worker->Verb({"audit", "show"}).code, 0);
+    // What the coordinator signed for is in the worker's own journal, and the journal is whole.
+    const Finished known = worker->Verb({"audit", "prove", "--receipt-id", "u-7"});
+    EXPECT_EQ(known.code, 0) << known.out << known.err;
+    EXPECT_THAT(known.out, ::testing::HasSubstr("known, record "));
+    EXPECT_EQ(worker->Verb({"audit", "verify"}).code, 0);
   }
   EXPECT_EQ(first.StopDaemon(), 0);
   EXPECT_EQ(second.StopDaemon(), 0);

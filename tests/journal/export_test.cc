@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/journal/audit.h"
+#include "common/json/canonical.h"
 #include "tests/journal/made_journal.h"
 #include "tests/support/temp_dir.h"
 
@@ -144,6 +145,25 @@ TEST_F(ExportTest, AFaultNamesLineAndOffset) {
   EXPECT_EQ(report.fault->offset, lines[0].size() + lines[1].size());
   EXPECT_THAT(report.fault->cause, HasSubstr("line 3"));
   EXPECT_THAT(report.fault->cause, HasSubstr("leaf_hash"));
+}
+
+// Whoever writes all hashes anew cannot number the records differently either.
+TEST_F(ExportTest, RecordsAreNumberedWithoutGaps) {
+  std::vector<std::string> lines = Lines({1, 1});
+  ASSERT_EQ(lines.size(), 3u);
+  JournalRecord record;
+  record.intent = Intent::kPoll;
+  const auto as_first_with = [&](uint64_t sequence) {
+    record.sequence = sequence;
+    record.leaf = LeafHash(EncodeRecordBody(record, sequence));
+    CompactTree tree;
+    tree.Append(record.leaf);
+    return Look({lines[0], WriteCanonical(JsonObject{{"record", RecordToJson(record)}}) + "\n",
+                 R"({"end":{"checkpoints":0,"records":1,"root":")" +
+                     HexEncode(AsText(tree.Root())) + "\"}}\n"});
+  };
+  EXPECT_FALSE(as_first_with(1).fault.has_value());
+  EXPECT_THAT(as_first_with(2).fault->cause, HasSubstr("wrong sequence number"));
 }
 
 TEST_F(ExportTest, ADamagedJournalIsNotExported) {
