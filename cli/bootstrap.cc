@@ -70,7 +70,7 @@ BootstrapOutcome FinishRecorded(Worker& worker, const stated_v1::Identity& ident
 
 }  // namespace
 
-BootstrapOutcome Bootstrap(Worker& worker) {
+BootstrapOutcome Bootstrap(Worker& worker, bool new_key) {
   if (absl::Status status = worker.Need({"stated"}); !status.ok())
     return Failed(kExitFailure, status);
   if (absl::Status status = worker.Need({"stated", "keyd"}); !status.ok()) {
@@ -86,6 +86,12 @@ BootstrapOutcome Bootstrap(Worker& worker) {
 
   keyd_v1::KeyIdentity key = status->identity();
   if (!key.has_key()) {
+    // Without a key, keyd's advice is about one that waits to be taken over.
+    if (!status->advice().empty() && !new_key) {
+      return Failed(kExitRefused, status->advice(),
+                    "the command above; or 'auspex bootstrap --new-key' to leave that key alone and "
+                    "make another");
+    }
     absl::StatusOr<keyd_v1::KeyIdentity> made = worker->CreateKey();
     if (!made.ok())
       return Failed(kExitRefused, made.status(), "no key could be stored; nothing was enrolled");

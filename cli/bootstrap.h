@@ -19,8 +19,9 @@ struct BootstrapOutcome {
   bool already_enrolled = false;
 };
 
-// Starts what it needs of the worker's daemons.
-BootstrapOutcome Bootstrap(Worker& worker);
+// Starts what it needs of the worker's daemons. Where a key of an existing worker waits to be taken
+// over, a new one is made only with `new_key`.
+BootstrapOutcome Bootstrap(Worker& worker, bool new_key = false);
 
 // What a running worker must have: enrolled, with the coordinator that `configured_url` names, the
 // key there and the enrolled one, the same worker pinned in keyd. FAILED_PRECONDITION says what is

@@ -14,6 +14,7 @@ namespace {
 
 constexpr double kNetworkSeconds = 120;  // one that waits for the coordinator
 constexpr double kLoginSeconds = 1800;   // one that waits for a person
+constexpr double kKeyringSeconds = 200;  // one that may run through a keyring and its prompt
 constexpr double kProbeSeconds = 60;     // one that builds sandboxes
 
 // Waiting for the daemon is also what drives gRPC's connecting: a channel that nobody waits on
@@ -102,9 +103,16 @@ absl::StatusOr<keyd_v1::KeyStatus> Clients::KeyStatus() {
                local_seconds_);
 }
 
-absl::StatusOr<keyd_v1::KeyIdentity> Clients::CreateKey() {
-  return Unary(*stubs_->keyd, &KeyStub::CreateKey, keyd_v1::CreateKeyRequest(), "keyd.CreateKey",
-               local_seconds_);
+absl::StatusOr<keyd_v1::KeyIdentity> Clients::CreateKey(const keyd_v1::CreateKeyRequest& request) {
+  return Unary(*stubs_->keyd, &KeyStub::CreateKey, request, "keyd.CreateKey", kKeyringSeconds);
+}
+
+absl::StatusOr<keyd_v1::KeyIdentity> Clients::ImportKey(const keyd_v1::ImportKeyRequest& request) {
+  return Unary(*stubs_->keyd, &KeyStub::ImportKey, request, "keyd.ImportKey", kKeyringSeconds);
+}
+
+absl::StatusOr<keyd_v1::SealKeyResponse> Clients::SealKey(const keyd_v1::SealKeyRequest& request) {
+  return Unary(*stubs_->keyd, &KeyStub::SealKey, request, "keyd.SealKey", kKeyringSeconds);
 }
 
 absl::Status Clients::SetEnrolment(const std::string& base_url, const std::string& worker_id) {
@@ -115,11 +123,9 @@ absl::Status Clients::SetEnrolment(const std::string& base_url, const std::strin
       .status();
 }
 
-absl::StatusOr<bool> Clients::DestroyKey() {
-  ASSIGN_OR_RETURN(const keyd_v1::DestroyKeyResponse response,
-                   Unary(*stubs_->keyd, &KeyStub::DestroyKey, keyd_v1::DestroyKeyRequest(),
-                         "keyd.DestroyKey", local_seconds_));
-  return response.existed();
+absl::StatusOr<keyd_v1::DestroyKeyResponse> Clients::DestroyKey() {
+  return Unary(*stubs_->keyd, &KeyStub::DestroyKey, keyd_v1::DestroyKeyRequest(), "keyd.DestroyKey",
+               kKeyringSeconds);
 }
 
 absl::Status Clients::OpenGrant(keyd_v1::OwnerAct act, const std::string& worker_id,
@@ -247,6 +253,11 @@ absl::StatusOr<netd_v1::EnrolResponse> Clients::Enrol(const std::string& public_
 absl::StatusOr<netd_v1::RetireResponse> Clients::Retire() {
   return Unary(*stubs_->netd, &NetStub::Retire, netd_v1::RetireRequest(), "netd.Retire",
                kNetworkSeconds);
+}
+
+absl::StatusOr<netd_v1::ConnectionStatus> Clients::ConnectionStatus() {
+  return Unary(*stubs_->netd, &NetStub::GetStatus, netd_v1::GetStatusRequest(), "netd.GetStatus",
+               local_seconds_);
 }
 
 absl::Status Clients::Login(const std::function<void(const netd_v1::LoginEvent&)>& visit) {

@@ -31,10 +31,12 @@ class Clients {
   ~Clients();
 
   absl::StatusOr<keyd_v1::KeyStatus> KeyStatus();
-  absl::StatusOr<keyd_v1::KeyIdentity> CreateKey();
+  // Acts on the key may wait for a person who unlocks a keyring.
+  absl::StatusOr<keyd_v1::KeyIdentity> CreateKey(const keyd_v1::CreateKeyRequest& request = {});
+  absl::StatusOr<keyd_v1::KeyIdentity> ImportKey(const keyd_v1::ImportKeyRequest& request);
+  absl::StatusOr<keyd_v1::SealKeyResponse> SealKey(const keyd_v1::SealKeyRequest& request);
   absl::Status SetEnrolment(const std::string& base_url, const std::string& worker_id);
-  // True when there was a key.
-  absl::StatusOr<bool> DestroyKey();
+  absl::StatusOr<keyd_v1::DestroyKeyResponse> DestroyKey();
   absl::Status OpenGrant(keyd_v1::OwnerAct act, const std::string& worker_id,
                          uint32_t lifetime_seconds);
   absl::Status ListJournal(uint64_t first_sequence, uint64_t limit,
@@ -65,6 +67,7 @@ class Clients {
 
   absl::StatusOr<netd_v1::EnrolResponse> Enrol(const std::string& public_key_hex);
   absl::StatusOr<netd_v1::RetireResponse> Retire();
+  absl::StatusOr<netd_v1::ConnectionStatus> ConnectionStatus();
   absl::Status Login(const std::function<void(const netd_v1::LoginEvent&)>& visit);
 
   absl::StatusOr<runnerd_v1::SandboxStatus> SandboxStatus();

@@ -5,6 +5,7 @@
 
 #include "common/base/cat.h"
 #include "common/base/status_macros.h"
+#include "keyd/secret_file.h"
 
 namespace auspex::keyd {
 namespace {
@@ -37,7 +38,7 @@ absl::Status CheckIsEnrolledAs(const KeyRing::View& view, const std::string& unt
 
 }  // namespace
 
-absl::Status Custody::CreateKey(const Caller& caller) {
+absl::Status Custody::CreateKey(const Caller& caller, const Place& place) {
   std::lock_guard lock(mutex_);
   if (absl::Status s = rates_.Take(Intent::kCreateKey); !s.ok()) {
     return recorder_.Refuse(EntryOf(caller, Intent::kCreateKey, ""), s);
@@ -51,7 +52,58 @@ absl::Status Custody::CreateKey(const Caller& caller) {
   ASSIGN_OR_RETURN(SecretKey key, SecretKey::Generate());
   RETURN_IF_ERROR(
       recorder_.Record(EntryOf(caller, Intent::kCreateKey, key.public_key_hex())).status());
-  return keys_.Install(std::move(key));
+  return keys_.Install(std::move(key), place);
+}
+
+absl::Status Custody::RefuseAct(const Caller& caller, Intent intent, const absl::Status& why) {
+  return recorder_.Refuse(EntryOf(caller, intent, keys_.view().public_key_hex()), why);
+}
+
+absl::Status Custody::ImportKey(const Caller& caller, const std::string& import_path,
+                                KeyFormat format, const Place& place) {
+  std::lock_guard lock(mutex_);
+  const absl::Status imported = ImportLocked(caller, import_path, format, place);
+  const absl::Status wiped = OverwriteAndRemove(import_path);
+  RETURN_IF_ERROR(imported);
+  if (!wiped.ok()) {
+    return absl::Status(wiped.code(), Cat("the key is imported, but the file that it came in is left: ",
+                                          std::string(wiped.message())));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Custody::ImportLocked(const Caller& caller, const std::string& import_path,
+                                   KeyFormat format, const Place& place) {
+  constexpr Intent kIntent = Intent::kImportKey;
+  if (absl::Status s = rates_.Take(kIntent); !s.ok()) return RefuseAct(caller, kIntent, s);
+  if (const KeyRing::View view = keys_.view(); view.has_key()) {
+    return RefuseAct(caller, kIntent, absl::AlreadyExistsError(Cat(
+        "there is a key already: ", view.public_key_hex(), "; `auspex key destroy` removes it")));
+  }
+  const bool waiting = !SomethingAt(import_path) && place.keystore == Keystore::kSecretService;
+  const auto read = [&]() -> absl::StatusOr<SecretKey> {
+    if (waiting) return keys_.LoadWaiting();
+    ASSIGN_OR_RETURN(const SecretContent content, ReadSecretFile(import_path));
+    ASSIGN_OR_RETURN(SecretMemory seed,
+                     SeedFromFile(content.octets(), format, keys_.machine_identity()));
+    return SecretKey::FromSeed(std::move(seed));
+  };
+  absl::StatusOr<SecretKey> key = read();
+  if (!key.ok()) return RefuseAct(caller, kIntent, key.status());
+  RETURN_IF_ERROR(recorder_.Record(EntryOf(caller, kIntent, key->public_key_hex())).status());
+  return waiting ? keys_.Adopt(*std::move(key)) : keys_.Install(*std::move(key), place);
+}
+
+absl::StatusOr<std::string> Custody::SealKey(const Caller& caller, const Place& place) {
+  std::lock_guard lock(mutex_);
+  if (absl::Status s = rates_.Take(Intent::kSealKey); !s.ok()) {
+    return RefuseAct(caller, Intent::kSealKey, s);
+  }
+  const KeyRing::View view = keys_.view();
+  if (!view.has_key()) return RefuseAct(caller, Intent::kSealKey, NoKey());
+  RETURN_IF_ERROR(
+      recorder_.Record(EntryOf(caller, Intent::kSealKey, view.public_key_hex())).status());
+  return keys_.Move(place);
 }
 
 absl::Status Custody::SetEnrolment(const Caller& caller, const std::string& untrusted_base_url,
@@ -73,7 +125,7 @@ absl::Status Custody::SetEnrolment(const Caller& caller, const std::string& untr
   });
 }
 
-absl::StatusOr<bool> Custody::DestroyKey(const Caller& caller) {
+absl::StatusOr<Custody::Destroyed> Custody::DestroyKey(const Caller& caller) {
   std::lock_guard lock(mutex_);
   const KeyRing::View view = keys_.view();
   if (view.has_key()) {
@@ -81,8 +133,10 @@ absl::StatusOr<bool> Custody::DestroyKey(const Caller& caller) {
         recorder_.Record(EntryOf(caller, Intent::kDestroyKey, view.public_key_hex())).status());
   }
   grants_.Clear();
-  RETURN_IF_ERROR(keys_.Destroy());
-  return view.has_key();
+  Destroyed destroyed;
+  destroyed.existed = view.has_key();
+  ASSIGN_OR_RETURN(destroyed.removed, keys_.Destroy());
+  return destroyed;
 }
 
 absl::StatusOr<int64_t> Custody::OpenGrant(const Caller& caller, OwnerAct act,

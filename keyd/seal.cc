@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "keyd/seal.h"
 
+#include <fcntl.h>
 #include <sodium/crypto_aead_xchacha20poly1305.h>
 #include <sodium/crypto_generichash_blake2b.h>
 #include <sodium/crypto_pwhash_argon2id.h>
 #include <sodium/randombytes.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <charconv>
 #include <cstdlib>
 
 #include "common/base/cat.h"
+#include "common/base/errno_status.h"
 #include "common/base/status_macros.h"
-#include "common/files/files.h"
+#include "common/base/unique_fd.h"
 #include "common/journal/record.h"
 
 namespace auspex::keyd {
@@ -21,7 +26,9 @@ constexpr std::string_view kMagic = "auspex sealed\r\n\x1a";
 static_assert(kMagic.size() == 16);
 constexpr uint32_t kVersion = 1;
 constexpr char kPersonal[] = "auspex-keyd-seal";  // 16 octets, as BLAKE2b's personalisation takes
-static_assert(sizeof kPersonal - 1 == crypto_generichash_blake2b_PERSONALBYTES);
+constexpr char kMachinePersonal[] = "auspex-keyd-mach";
+static_assert(sizeof kPersonal - 1 == crypto_generichash_blake2b_PERSONALBYTES &&
+              sizeof kMachinePersonal == sizeof kPersonal);
 
 // Places in the header.
 constexpr size_t kKindAt = 20, kPassesAt = 24, kMemoryAt = 32, kSaltAt = 40, kNonceAt = 56,
@@ -34,6 +41,10 @@ static_assert(kSaltOctets == crypto_generichash_blake2b_SALTBYTES &&
                   kSealedOctets);
 
 constexpr size_t kMaxSourceOctets = 64 * 1024;
+constexpr size_t kLeastPassphraseOctets = 8;
+constexpr char kPassphraseFd[] = "AUSPEX_KEYD_PASSPHRASE_FD";
+// How long whoever hands a passphrase over may take for it.
+constexpr int kPassphraseMs = 5'000;
 
 const unsigned char* Bytes(std::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
@@ -48,8 +59,48 @@ absl::Status Missing(std::string_view what) {
   return absl::FailedPreconditionError(Cat("seal: ", what));
 }
 
-// The source's secret text. The caller wipes it.
+// Without its final line ends.
+std::string_view WithoutLineEnds(std::string_view text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
+  return text;
+}
+
+// The whole file, at most kMaxSourceOctets, read straight to where the caller wipes it: a reader with a buffer of its own would
+// leave a copy on the stack.
+absl::StatusOr<std::string> ReadWithoutCopies(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd) return ErrnoStatus(errno, "open", path);
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return ErrnoStatus(errno, "look at", path);
+  if (!S_ISREG(info.st_mode)) {
+    return absl::FailedPreconditionError(Cat(path, ": is not a regular file"));
+  }
+  std::string content(kMaxSourceOctets + 1, '\0');
+  size_t size = 0;
+  for (ssize_t got = 1; got > 0 && size < content.size(); size += static_cast<size_t>(got)) {
+    got = ::read(fd.get(), content.data() + size, content.size() - size);
+    if (got >= 0) continue;
+    const int error = errno;
+    Wipe(content);
+    return ErrnoStatus(error, "read", path);
+  }
+  if (size > kMaxSourceOctets) {
+    Wipe(content);
+    return absl::ResourceExhaustedError(
+        Cat(path, ": is larger than ", kMaxSourceOctets, " octets"));
+  }
+  content.resize(size);
+  return content;
+}
+
+// The source's secret text from its file. The caller wipes it.
 absl::StatusOr<std::string> ReadSource(SealKind kind, const SealSources& sources) {
+  if (kind == SealKind::kMachine) {
+    if (sources.machine_identity.empty()) {
+      return Missing("there is no machine id (/etc/machine-id, /var/lib/dbus/machine-id)");
+    }
+    return sources.machine_identity;
+  }
   const std::string* path = &sources.local_secret_path;
   size_t least = 32;
   if (kind == SealKind::kCredential) {
@@ -63,15 +114,17 @@ absl::StatusOr<std::string> ReadSource(SealKind kind, const SealSources& sources
     }
   } else if (kind == SealKind::kPassphrase) {
     path = &sources.passphrase_path;
-    least = 8;
+    least = kLeastPassphraseOctets;
     if (path->empty()) {
       return Missing(
-          "the key is sealed with a passphrase; set AUSPEX_KEYD_PASSPHRASE_FILE to its file");
+          "a passphrase is needed: start with `auspex daemon --ask-passphrase`, or set "
+          "AUSPEX_KEYD_PASSPHRASE_FILE to a file that holds it");
     }
   }
-  ASSIGN_OR_RETURN(std::string secret, ReadFile(*path, kMaxSourceOctets));
+  ASSIGN_OR_RETURN(std::string secret, ReadWithoutCopies(*path));
   if (kind == SealKind::kPassphrase) {
-    while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r')) secret.pop_back();
+    const size_t length = WithoutLineEnds(secret).size();
+    while (secret.size() > length) secret.pop_back();
   }
   if (secret.size() < least) {
     Wipe(secret);
@@ -84,7 +137,15 @@ absl::StatusOr<SecretMemory> DeriveSealKey(SealKind kind, const SealSources& sou
                                            const PassphraseCost& cost, std::string_view salt) {
   ASSIGN_OR_RETURN(SecretMemory key,
                    SecretMemory::Create(crypto_aead_xchacha20poly1305_ietf_KEYBYTES));
-  ASSIGN_OR_RETURN(std::string secret, ReadSource(kind, sources));
+  std::string owned;
+  std::string_view secret;
+  if (kind == SealKind::kPassphrase && sources.passphrase != nullptr) {
+    const std::span<const unsigned char> octets = sources.passphrase->octets();
+    secret = WithoutLineEnds({reinterpret_cast<const char*>(octets.data()), octets.size()});
+  } else {
+    ASSIGN_OR_RETURN(owned, ReadSource(kind, sources));
+    secret = owned;
+  }
   int failed;
   if (kind == SealKind::kPassphrase) {
     failed = crypto_pwhash_argon2id(key.octets().data(), key.octets().size(), secret.data(),
@@ -94,9 +155,12 @@ absl::StatusOr<SecretMemory> DeriveSealKey(SealKind kind, const SealSources& sou
   } else {
     failed = crypto_generichash_blake2b_salt_personal(
         key.octets().data(), key.octets().size(), Bytes(secret), secret.size(), nullptr, 0,
-        Bytes(salt), reinterpret_cast<const unsigned char*>(kPersonal));
+        Bytes(salt),
+        reinterpret_cast<const unsigned char*>(kind == SealKind::kMachine ? kMachinePersonal
+                                                                          : kPersonal));
   }
-  Wipe(secret);
+  WipeStack();
+  Wipe(owned);
   if (failed != 0) {
     return absl::ResourceExhaustedError(
         Cat("seal: no memory for Argon2id (", cost.memory_octets, " octets)"));
@@ -125,6 +189,8 @@ std::string_view SealWord(SealKind kind) {
       return "passphrase";
     case SealKind::kLocalSecret:
       return "local-secret";
+    case SealKind::kMachine:
+      return "machine";
   }
   return "unknown";
 }
@@ -142,8 +208,33 @@ SealSources SealSources::FromEnvironment(const std::string& state_dir) {
 
 SealKind SealSources::Best() const {
   if (!credential_path.empty()) return SealKind::kCredential;
-  if (!passphrase_path.empty()) return SealKind::kPassphrase;
+  if (passphrase != nullptr || !passphrase_path.empty()) return SealKind::kPassphrase;
   return SealKind::kLocalSecret;
+}
+
+absl::Status TakePassphrase(SealSources& sources) {
+  const std::string text = FromEnv(kPassphraseFd);
+  if (text.empty()) return absl::OkStatus();
+  ::unsetenv(kPassphraseFd);
+  int number = -1;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || rest != text.data() + text.size() || number < 3) {
+    return absl::InvalidArgumentError(
+        Cat(kPassphraseFd, ": is no number of a descriptor from 3 on"));
+  }
+  const UniqueFd pipe(number);
+  absl::StatusOr<SecretContent> content = ReadSecretPipe(pipe.get(), kPassphraseMs);
+  if (!content.ok()) {
+    return absl::Status(content.status().code(),
+                        Cat(kPassphraseFd, ": ", std::string(content.status().message())));
+  }
+  const auto octets = content->octets();
+  const std::string_view phrase(reinterpret_cast<const char*>(octets.data()), octets.size());
+  if (WithoutLineEnds(phrase).size() < kLeastPassphraseOctets) {
+    return Missing(Cat(kPassphraseFd, " gave fewer than ", kLeastPassphraseOctets, " octets"));
+  }
+  sources.passphrase = std::make_shared<const SecretContent>(*std::move(content));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> SealKey(const SecretKey& key, SealKind kind, const SealSources& sources,
@@ -170,6 +261,7 @@ absl::StatusOr<std::string> SealKey(const SecretKey& key, SealKind kind, const S
   crypto_aead_xchacha20poly1305_ietf_encrypt(
       reinterpret_cast<unsigned char*>(sealed.data()) + kHeaderOctets, &written, seed.data(),
       seed.size(), Bytes(header), header.size(), nullptr, Bytes(nonce), seal_key.octets().data());
+  WipeStack();
   return sealed;
 }
 
@@ -181,8 +273,13 @@ absl::StatusOr<SealKind> SealKindOf(std::string_view sealed) {
     return absl::FailedPreconditionError("sealed key: its version is not known to this release");
   }
   const uint64_t kind = ReadLe(sealed.substr(kKindAt, 4));
-  if (kind < 1 || kind > 3) return absl::DataLossError("sealed key: unknown kind of seal");
+  if (kind < 1 || kind > 4) return absl::DataLossError("sealed key: unknown kind of seal");
   return SealKind{static_cast<uint8_t>(kind)};
+}
+
+absl::StatusOr<std::string> PublicKeyIn(std::string_view sealed) {
+  RETURN_IF_ERROR(SealKindOf(sealed).status());
+  return std::string(sealed.substr(kPublicAt, 32));
 }
 
 absl::StatusOr<SecretKey> UnsealKey(std::string_view sealed, const SealSources& sources) {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// bootstrap, login, key show. (withdraw has a file of its own.)
+// bootstrap, login. (withdraw and key have files of their own.)
 #include "cli/bootstrap.h"
 #include "cli/verbs/arguments.h"
 #include "cli/verbs/withdraw.h"
 #include "cli/worker.h"
 #include "common/base/cat.h"
-#include "common/base/encoding.h"
 
 namespace auspex::cli {
 namespace {
@@ -13,9 +12,13 @@ namespace {
 // How long the owner has at the provider's page, in seconds: what keyd grants at most.
 constexpr uint32_t kLoginGrantSeconds = 900;
 
-int RunBootstrap(Session& session) {
+struct BootstrapVerbOptions {
+  bool new_key = false;
+};
+
+int RunBootstrap(Session& session, const BootstrapVerbOptions& options) {
   Worker worker(session);
-  const BootstrapOutcome outcome = Bootstrap(worker);
+  const BootstrapOutcome outcome = Bootstrap(worker, options.new_key);
   if (outcome.exit_code != kExitOk) {
     session.output.Error("bootstrap", outcome.cause, outcome.remedy);
     return outcome.exit_code;
@@ -117,60 +120,17 @@ int RunLogin(Session& session) {
   return kExitOk;
 }
 
-int RunKeyShow(Session& session) {
-  const Output& output = session.output;
-  Worker worker(session);
-  absl::Status need = worker.Need({"keyd"});
-  const absl::StatusOr<keyd_v1::KeyStatus> key = need.ok() ? worker->KeyStatus() : need;
-  if (!key.ok()) {
-    output.Error("key", key.status());
-    return kExitFailure;
-  }
-  const keyd_v1::KeyIdentity& identity = key->identity();
-  std::string missing;
-  JsonArray missing_list;
-  for (const std::string& layer : key->missing_hardening()) {
-    missing += (missing.empty() ? "" : ", ") + Clean(layer);
-    missing_list.push_back(layer);
-  }
-  if (output.json()) {
-    output.Json(JsonObject{{"has_key", identity.has_key()},
-                           {"public_key", identity.public_key_hex()},
-                           {"worker_id", identity.worker_id()},
-                           {"coordinator", identity.base_url()},
-                           {"keystore", key->keystore()},
-                           {"seal", key->seal()},
-                           {"missing_hardening", missing_list},
-                           {"journal", JsonObject{{"path", key->journal_path()},
-                                                  {"records", key->journal_records()},
-                                                  {"root", HexEncode(key->journal_root())}}},
-                           {"signatures", key->signatures()},
-                           {"refusals", key->refusals()}});
-    return kExitOk;
-  }
-  output.Fields(
-      {{"pubkey", identity.has_key() ? Clean(identity.public_key_hex()) : std::string("none")},
-       {"pinned to", Clean(identity.worker_id().empty()
-                               ? std::string()
-                               : Cat(identity.worker_id(), " at ", identity.base_url()))},
-       {"keystore", Clean(Cat(key->keystore(), ", sealed by ", key->seal()))},
-       {"not in force", missing},
-       {"journal", Clean(key->journal_path())},
-       {"records", Cat(key->journal_records())},
-       {"root", HexEncode(key->journal_root())},
-       {"signatures",
-        Cat(key->signatures(), " since keyd started, ", key->refusals(), " refused")}});
-  return kExitOk;
-}
-
 }  // namespace
 
 void AddIdentityVerbs(CLI::App& app, Chosen& chosen) {
   CLI::App* bootstrap =
       app.add_subcommand("bootstrap", "Make a key if there is none and enrol with the coordinator");
+  auto bootstrap_options = std::make_shared<BootstrapVerbOptions>();
+  bootstrap->add_flag("--new-key", bootstrap_options->new_key,
+                      "Make a key although an existing worker's waits to be taken over");
   bootstrap->footer(
       "Repeating it is harmless. The key never leaves this machine.\n\nExample: auspex bootstrap");
-  Runs(bootstrap, chosen, RunBootstrap);
+  Runs(bootstrap, chosen, bootstrap_options, RunBootstrap);
 
   CLI::App* login =
       app.add_subcommand("login", "Bind this worker to your GitHub account (tier T1)");
@@ -179,12 +139,7 @@ void AddIdentityVerbs(CLI::App& app, Chosen& chosen) {
 
   AddWithdrawVerb(app, chosen);
 
-  CLI::App* key = app.add_subcommand("key", "The worker's key");
-  key->require_subcommand(0, 1);
-  CLI::App* show =
-      key->add_subcommand("show", "Public key, how it is kept, and the signing journal's head");
-  show->footer("Example: auspex key show --json");
-  Runs(show, chosen, RunKeyShow);
+  AddKeyVerbs(app, chosen);
 }
 
 }  // namespace auspex::cli

@@ -10,7 +10,9 @@
 namespace auspex::cli {
 
 void AddIdentityVerbs(CLI::App& app, Chosen& chosen);   // bootstrap, login, withdraw, key
+void AddKeyVerbs(CLI::App& app, Chosen& chosen);        // key, called by the former
 void AddStatusVerb(CLI::App& app, Chosen& chosen);      // status
+void AddDoctorVerb(CLI::App& app, Chosen& chosen);      // doctor
 void AddDaemonVerb(CLI::App& app, Chosen& chosen);      // daemon
 void AddWorkVerbs(CLI::App& app, Chosen& chosen);       // accept, refuse, abort, pause, unpause
 void AddHistoryVerbs(CLI::App& app, Chosen& chosen);    // queue, peek, log

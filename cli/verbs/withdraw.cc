@@ -106,8 +106,9 @@ int RunWithdraw(Session& session, const WithdrawOptions& options) {
     output.Error("withdraw", forgotten.status(), "the key was kept; run it again");
     return kExitFailure;
   }
-  absl::StatusOr<bool> destroyed =
-      key.ok() ? worker->DestroyKey() : absl::StatusOr<bool>(key.status());
+  const absl::StatusOr<keyd_v1::DestroyKeyResponse> destroyed =
+      key.ok() ? worker->DestroyKey()
+               : absl::StatusOr<keyd_v1::DestroyKeyResponse>(key.status());
   if (!destroyed.ok()) {
     output.Warning("withdraw",
                    Cat("the key's file may be left in ", session.layout.StateDir("keyd"), ": ",

@@ -28,6 +28,9 @@ const std::vector<std::string> kHttp = {"libcurl", "libnghttp2", "libauspex_http
 const std::vector<std::string> kStore = {"libsqlite3", "libauspex_stated"};
 const std::vector<std::string> kLaunch = {"libauspex_runnerd"};
 const std::vector<std::string> kArchive = {"libarchive"};
+// What the desktop's keyring is spoken to with: keyd's helper alone has it.
+const std::vector<std::string> kDesktop = {"libsecret", "libglib", "libgio", "libgobject",
+                                           "libdbus"};
 
 std::vector<Rule> Rules() {
   return {
@@ -36,6 +39,14 @@ std::vector<Rule> Rules() {
       {"auspex-keyd", "keyd keeps no database", kStore},
       {"auspex-keyd", "keyd launches nothing", kLaunch},
       {"auspex-keyd", "keyd reads no archives", kArchive},
+      {"auspex-keyd", "keyd has nothing of the desktop", kDesktop},
+      {"auspex-stated", "stated has nothing of the desktop", kDesktop},
+      {"auspex-netd", "netd has nothing of the desktop", kDesktop},
+      {"auspex-runnerd", "runnerd has nothing of the desktop", kDesktop},
+      {"auspex-keyd-secrets",
+       "the helper signs nothing and serves nothing",
+       {"libauspex_", "libgrpc"}},
+      {"auspex-keyd-secrets", "the helper carries no TLS", kTls},
       {"auspex-stated", "stated carries no TLS", kTls},
       {"auspex-stated", "stated speaks no HTTP", kHttp},
       {"auspex-stated", "stated launches nothing", kLaunch},
@@ -79,6 +90,9 @@ TEST(LinkGraph, EachMeansIsWhereItBelongs) {
   EXPECT_THAT(BeginningWith(LinkInputs("auspex-runnerd"), {"libauspex_runnerd"}), Not(IsEmpty()));
   EXPECT_THAT(BeginningWith(LinkInputs("auspex-keyd"), {"libauspex_keyd"}), Not(IsEmpty()));
   EXPECT_THAT(Needed("auspex-keyd"), Contains("libsodium.so.23"));
+  for (const char* library : {"libsecret", "libglib", "libgio"}) {
+    EXPECT_THAT(BeginningWith(NeededInAll("auspex-keyd-secrets"), {library}), Not(IsEmpty()));
+  }
 }
 
 // gRPC comes as an archive without TLS: no daemon loads the shared one with its 50 companions.

@@ -103,6 +103,8 @@ TEST(Sources, OnlyLaunchersStartPrograms) {
   for (const Source& source : Sources({".cc", ".h"})) {
     const std::string folder = TopFolder(source.path);
     if (folder != "keyd" && folder != "stated" && folder != "netd") continue;
+    // The gate: a process of its own that holds no key.
+    if (source.path == "keyd/gate/gate_child.cc") continue;
     for (const std::string& call : calls) {
       if (source.text.find(call) != std::string::npos) found.push_back(source.path + ": " + call);
     }

@@ -129,8 +129,8 @@ TEST(Custody, EachActIsOnRecord) {
   EXPECT_EQ(rig.custody.CreateKey(kOwner).code(), absl::StatusCode::kAlreadyExists);
   EXPECT_TRUE(rig.custody.SetEnrolment(kOwner, "https://b.example", "wkr-2").ok());
   EXPECT_TRUE(rig.custody.OpenGrant(kOwner, OwnerAct::kUnbind, "wkr-2", 5).ok());
-  EXPECT_TRUE(*rig.custody.DestroyKey(kOwner));
-  EXPECT_FALSE(*rig.custody.DestroyKey(kOwner));
+  EXPECT_TRUE(rig.custody.DestroyKey(kOwner)->existed);
+  EXPECT_FALSE(rig.custody.DestroyKey(kOwner)->existed);
   const std::vector<JournalRecord> records = rig.Records();
   ASSERT_EQ(records.size(), 4u);
   EXPECT_EQ(records[0].outcome, Outcome::kRefused);

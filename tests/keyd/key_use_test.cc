@@ -33,8 +33,9 @@ TEST(KeyUse, OnlyTheSignerAndTheSealReadTheKey) {
       files.insert(std::filesystem::relative(entry.path(), source).string());
     }
   }
-  EXPECT_EQ(files, (std::set<std::string>{"keyd/durable_signer.cc", "keyd/seal.cc",
-                                          "keyd/secret_key_access.h"}));
+  EXPECT_EQ(files,
+            (std::set<std::string>{"keyd/durable_signer.cc", "keyd/seal.cc",
+                                   "keyd/secret_key_access.h", "keyd/secret_service_client.cc"}));
 }
 
 TEST(KeyUse, TheSignerRefusesAProofOfSomethingElse) {

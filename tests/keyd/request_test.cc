@@ -264,7 +264,7 @@ TEST(Requests, WithoutEnrolmentNothingIsSigned) {
 TEST(Requests, AfterDestructionNothingIsSigned) {
   Rig rig;
   ASSERT_TRUE(rig.boundary.SignRequest(kNetd, GoodRequest(Intent::kPoll)).ok());
-  ASSERT_TRUE(*rig.custody.DestroyKey(kOwner));
+  ASSERT_TRUE(rig.custody.DestroyKey(kOwner)->existed);
   const absl::Status status = rig.boundary.SignRequest(kNetd, GoodRequest(Intent::kPoll)).status();
   EXPECT_EQ(status, NoKey());
   EXPECT_EQ(rig.boundary.SignResult(kRunnerd, GoodResult()).status(), NoKey());
