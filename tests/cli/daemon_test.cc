@@ -80,14 +80,13 @@ class DaemonTest : public ::testing::Test {
     waitpid(pid, &status, 0);
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   }
-  // The running daemon program `name` of the home; 0 when there is none.
+  // The running daemon program `name` of the home; 0 when there is none. By its command line: nobody
+  // but root may ask what a process that cannot be dumped was started from.
   pid_t Running(const std::string& name) const {
     for (pid_t pid : ProcessesWith(home())) {
-      std::error_code ignored;
-      const std::string program =
-          std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/exe", ignored)
-              .filename();
-      if (program == name) return pid;
+      const std::string line = Contents("/proc/" + std::to_string(pid) + "/cmdline");
+      const std::filesystem::path program(line.substr(0, line.find('\0')));
+      if (program.filename() == name) return pid;
     }
     return 0;
   }
