@@ -168,11 +168,13 @@ absl::Status BuildRoot(Plan plan) {
   if (::mount("tmpfs", kRoot, "tmpfs", MS_NOSUID | MS_NODEV, kScratchOptions) != 0) {
     return ErrnoStatus(errno, "mount", "a new root");
   }
+  std::vector<std::string> sealed = {kRoot, Cat(kRoot, "/dev")};
   for (const auto& [path, piece] : plan.pieces) {
     // Inside what is shown in the same way already: one mount less.
     const Piece* shown = ShownBy(plan, path.substr(0, path.rfind('/')));
     if (shown != nullptr && shown->kind == piece.kind && piece.kind != Kind::kScratch) continue;
     RETURN_IF_ERROR(Place(path, piece));
+    if (piece.kind == Kind::kCovered) sealed.push_back(kRoot + path);
   }
   for (const auto& [place, target] : plan.links) {
     struct stat info {};
@@ -183,10 +185,7 @@ absl::Status BuildRoot(Plan plan) {
       return ErrnoStatus(errno, "make link", place);
     }
   }
-  for (const auto& [path, piece] : plan.pieces) {
-    if (piece.kind == Kind::kCovered || path == "/dev") RETURN_IF_ERROR(Seal(kRoot + path));
-  }
-  RETURN_IF_ERROR(Seal(kRoot));
+  for (const std::string& place : sealed) RETURN_IF_ERROR(Seal(place));
   // The old root ends below the new one, and is let go.
   if (::chdir(kRoot) != 0 || ::syscall(SYS_pivot_root, ".", ".") != 0 ||
       ::umount2(".", MNT_DETACH) != 0 || ::chdir("/") != 0) {

@@ -13,7 +13,8 @@
 namespace auspex {
 
 // A channel to the role's Unix socket at `path`. Connects lazily, reconnects with backoff 20 ms .. 1 s, and says the role's key
-// (role_key.h), which is read here once, on each connection. Messages up to 64 MiB.
+// (role_key.h), which is read here once, on each connection. A client that may come before its server's folder exists calls EnsureRoleKey
+// first. Messages up to 64 MiB.
 std::shared_ptr<grpc::Channel> ConnectTo(const std::string& path);
 
 // Arguments of a connection's end for what gRPC does of itself and nothing here uses; 0 turns each off: counters for a debugging

@@ -16,6 +16,7 @@
 #include "auspex/stated/v1/stated.grpc.pb.h"
 #include "common/base/cat.h"
 #include "common/ipc/channel.h"
+#include "common/ipc/role_key.h"
 #include "tests/stated/fixture.h"
 #include "tests/support/process.h"
 
@@ -39,6 +40,9 @@ class DaemonTest : public ::testing::Test {
   void Start() {
     process_ = std::make_unique<Process>(
         std::vector<std::string>{ProgramPath("auspex-stated"), "--home", folder_.path()}, log());
+    // The channels may come before their server.
+    for (const char* role : {"net", "run", "owner"})
+      ASSERT_TRUE(EnsureRoleKey(Socket(role)).ok());
     net_channel_ = ConnectTo(Socket("net"));
     run_channel_ = ConnectTo(Socket("run"));
     owner_channel_ = ConnectTo(Socket("owner"));

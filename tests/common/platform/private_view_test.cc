@@ -38,7 +38,9 @@ class PrivateViewTest : public ::testing::Test {
     }
     rules_.read_only = {
         "/usr", "/bin", "/lib", "/lib64", home_, home_ + "/run/shown", folder_ / "missing"};
-    rules_.covered = {home_ + "/state", home_ + "/run", home_ + "/run/shown/keys"};
+    // One inside another too, as where the run folder is inside the state folder.
+    rules_.covered = {home_ + "/state", home_ + "/state/other", home_ + "/run",
+                      home_ + "/run/shown/keys"};
     rules_.read_write = {home_ + "/state/mine"};
     const pid_t child = ::fork();
     if (child == 0) ::_exit(absl::IsUnimplemented(EnterPrivateView(rules_)) ? 1 : 0);
