@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // The boundary's rules on the real program: grants without, with, after, twice, for the wrong act or
-// worker and across a restart; equivocation around a kill; rates and their configuration.
+// worker and across a restart; equivocation around a kill; rates and their configuration;
+// a clock that is behind the last request of the journal.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "common/crypto/sha256.h"
+#include "keyd/journal_start.h"
 #include "tests/keyd/keyd_process.h"
 #include "tests/keyd/rig.h"
 
@@ -193,6 +195,46 @@ TEST(DaemonEquivocation, AtMostOneBodyIsReleasedWhateverTheMomentOfTheKill) {
   }
   EXPECT_GE(released.size(), 5u);
   for (const auto& [assignment, bodies] : released) EXPECT_EQ(bodies.size(), 1u) << assignment;
+}
+
+// The clock was an hour ahead, a request was signed, and the clock was set right: the record is made
+// by the library that keyd itself has, the rest by the program.
+TEST(DaemonClock, AClockBehindTheLastRequestIsRefusedUntilTheOwnerConfirmsIt) {
+  const ScratchDir home;
+  Enrolled(home)->Stop(SIGTERM);
+  const int64_t ahead = Clock::System().NowSeconds() + 3600;
+  {
+    JournalStart start;
+    start.state_dir = home.path() + "/state/keyd";
+    start.now_micros = Clock::System().NowMicros();
+    const auto journal = StartJournal(start, [](const JournalRecord&) {});
+    ASSERT_TRUE(journal.ok()) << journal.status();
+    JournalEntry entry;
+    entry.caller = kNetd;
+    entry.intent = Intent::kPoll;
+    entry.outcome = Outcome::kSigned;
+    entry.digest = ToDigest(Sha256("what was signed"));
+    entry.created = ahead;
+    ASSERT_TRUE((*journal)->Append(entry).ok());
+  }
+  for (int round = 0; round < 2; ++round) {
+    KeydProcess keyd(home.path());
+    ASSERT_TRUE(keyd.ready()) << keyd.log();
+    const grpc::Status refused = Sign(keyd, Poll());
+    EXPECT_EQ(refused.error_code(), StatusCode::FAILED_PRECONDITION);
+    EXPECT_NE(refused.error_message().find("behind the last request"), std::string::npos)
+        << refused.error_message();
+    EXPECT_EQ(SignResult(keyd, ResultOf("asg-1", "{}")), StatusCode::OK) << "work goes on";
+    if (round == 1) {
+      keyd.Enrol();
+      EXPECT_TRUE(Sign(keyd, Poll()).ok());
+    }
+    keyd.Stop(SIGKILL);
+  }
+  const KeydProcess keyd(home.path());
+  ASSERT_TRUE(keyd.ready()) << keyd.log();
+  EXPECT_TRUE(Sign(keyd, Poll()).ok()) << "the confirmation is remembered";
+  EXPECT_LT(keyd.Journal().back().created(), ahead);
 }
 
 TEST(DaemonRates, TheOwnersConfigurationHolds) {
