@@ -169,7 +169,8 @@ Reply HandleApprove(Services& services, const Context& context) {
       "UPDATE experiments SET target = ?, floor = ?, max_unit_seconds = coalesce(?, "
       "max_unit_seconds),"
       " max_units = coalesce(?, max_units), max_concurrent = coalesce(?, max_concurrent),"
-      " max_payload_octets = coalesce(?, max_payload_octets), certified = ? WHERE id = ?",
+      " max_payload_octets = coalesce(?, max_payload_octets), certified = certified OR ? WHERE id "
+      "= ?",
       new_target, new_floor, unit_seconds, max_units, concurrent, payload, certified,
       experiment.id);
   // Units are submitted to approved experiments, so none has a target of before.

@@ -206,6 +206,41 @@ TEST(FeatureSchemaCoorddTest, CreationRefusesWhatItCannotHoldResultsAgainst) {
   EXPECT_EQ(create(kAnswerOnly, true).status, 201);
 }
 
+// The tenant's own way: the maintainer certifies with the approval, and a later one does not undo it.
+TEST(FeatureSchemaCoorddTest, TheMaintainerCertifiesWithTheApproval) {
+  CoordinatorRig rig;
+  const WorkerSigner tenant(40);
+  rig.Bearer("POST", "/api/v0/tenants",
+             {{"tenant_id", "ten"}, {"maintainer_pubkey", tenant.public_key_hex()}});
+  const auto create = [&](const std::string& label, const Json& more) {
+    Json manifest = {{"tenant_id", "ten"}, {"experiment_id", label}};
+    manifest.update(more);
+    return rig.Signed(tenant, "POST", "/api/v0/experiments",
+                      {{"manifest", manifest}, {"signature", Json::object()}});
+  };
+  const Answer plain = create("plain-one", Json::object());
+  ASSERT_EQ(plain.status, 201) << plain.body;
+  const auto act = [&](const Answer& experiment, const std::string& action) {
+    return rig.Bearer("POST", "/api/v0/experiments/" +
+                                  experiment.json["experiment_id"].get<std::string>() +
+                                  "/actions/" + action);
+  };
+  const Answer nothing = act(plain, "approve?certified=true");
+  EXPECT_EQ(nothing.status, 409);
+  EXPECT_EQ(nothing.code(), "feature_schema_missing");
+  const Answer shaped = create("shaped-one", kAnswerOnly);
+  ASSERT_EQ(shaped.status, 201) << shaped.body;
+  EXPECT_EQ(shaped.json["certified"], false);
+  EXPECT_EQ(act(shaped, "approve?certified=true").json["certified"], true);
+  EXPECT_EQ(act(shaped, "pause").status, 200);
+  const Answer again = act(shaped, "approve");
+  ASSERT_EQ(again.status, 200) << again.body;
+  EXPECT_EQ(
+      rig.Bearer("GET", "/api/v0/experiments/" + shaped.json["experiment_id"].get<std::string>())
+          .json["certified"],
+      true);
+}
+
 TEST(FeatureSchemaCoorddTest, AViolationFailsACertifiedUnitForEveryone) {
   CoordinatorRig rig;
   LabWorker one(rig, 1), two(rig, 2), three(rig, 3);
