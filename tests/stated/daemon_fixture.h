@@ -41,8 +41,7 @@ class DaemonTest : public ::testing::Test {
     process_ = std::make_unique<Process>(
         std::vector<std::string>{ProgramPath("auspex-stated"), "--home", folder_.path()}, log());
     // The channels may come before their server.
-    for (const char* role : {"net", "run", "owner"})
-      ASSERT_TRUE(EnsureRoleKey(Socket(role)).ok());
+    for (const char* role : {"net", "run", "owner"}) ASSERT_TRUE(EnsureRoleKey(Socket(role)).ok());
     net_channel_ = ConnectTo(Socket("net"));
     run_channel_ = ConnectTo(Socket("run"));
     owner_channel_ = ConnectTo(Socket("owner"));
