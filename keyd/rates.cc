@@ -57,7 +57,7 @@ absl::StatusOr<std::unique_ptr<Rates>> Rates::Create(const Overrides& overrides,
   for (const auto& [word, rate] : overrides) {
     const auto* known =
         std::find_if(std::begin(kDefaults), std::end(kDefaults),
-                     [&](const Default& d) { return IntentWord(d.intent) == word; });
+                     [&named = word](const Default& d) { return IntentWord(d.intent) == named; });
     if (known == std::end(kDefaults)) {
       std::string words;
       for (const Default& one : kDefaults) {
