@@ -8,6 +8,10 @@
 #include "common/base/status_macros.h"
 
 namespace auspex::keyd {
+namespace {
+constexpr size_t kRoom = 2048;
+constexpr uint64_t kSector = 512;
+}  // namespace
 
 absl::Status FaultyDisk::Count() {
   ++operations;
@@ -63,10 +67,18 @@ class FaultyFolder::File : public JournalFile {
     const absl::Status status = disk_->Count();
     if (!status.ok()) {
       if (!disk_->short_write || disk_->crash_at != 0) return status;
-      octets = octets.substr(0, octets.size() / 2);
+      // At the end of a file any part; into room that is there whole sectors.
+      uint64_t half = octets.size() / 2;
+      if (offset < node_->written.size()) {
+        const uint64_t sector = (offset + half) / kSector * kSector;
+        half = sector > offset ? sector - offset : 0;
+      }
+      octets = octets.substr(0, half);
     }
     std::string& all = node_->written;
-    if (all.size() < offset + octets.size()) all.resize(offset + octets.size());
+    // Room for what comes next, as the real one makes it in segments.
+    const size_t end = static_cast<size_t>(offset) + octets.size();
+    if (all.size() < end) all.resize(offset > 0 && status.ok() ? (end / kRoom + 1) * kRoom : end);
     std::copy(octets.begin(), octets.end(), all.begin() + static_cast<ptrdiff_t>(offset));
     return status;
   }

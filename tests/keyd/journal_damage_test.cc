@@ -156,6 +156,68 @@ TEST(JournalDamage, AMissingEmptyOrForeignSegmentIsNoticed) {
   ExpectRefused(bad, "all segments of another journal");
 }
 
+// A header that is right in itself, and wrong where it stands.
+TEST(JournalDamage, EveryFieldOfAHeaderMustCarryOnWhatWasRead) {
+  const std::vector<std::string> names = SegmentsOf(Good());
+  for (size_t i = 1; i < names.size(); ++i) {
+    const std::string& octets = Good().at(names[i]);
+    const auto start = ReadSegmentHeader(MemoryJournalSource(octets), names[i]);
+    ASSERT_TRUE(start.ok()) << start.status();
+    const auto put = [&](const SegmentHeader& header) {
+      Files files = Good();
+      files[names[i]] = EncodeSegmentHeader(header) + octets.substr(start->octets);
+      return files;
+    };
+    EXPECT_TRUE(OpenFiles(put(start->header)).status.ok());
+    SegmentHeader header = start->header;
+    header.time_micros += 1;
+    EXPECT_TRUE(OpenFiles(put(header)).status.ok()) << "the time says nothing";
+    header = start->header;
+    header.journal_id[3] ^= 1;
+    ExpectRefused(put(header), "another id");
+    header = start->header;
+    std::vector<Digest32> subtrees = header.before.subtrees();
+    subtrees.at(0)[0] ^= 1;
+    header.before = *CompactTree::Continue(header.before.size(), subtrees);
+    ExpectRefused(put(header), "another tree");
+    header = start->header;
+    header.last_note.clear();
+    ExpectRefused(put(header), "no checkpoint");
+  }
+}
+
+// Their checks are right; what they say is not.
+TEST(JournalDamage, ForgedCheckpointsAndSequenceNumbersAreNoticed) {
+  const std::string name = SegmentsOf(Good()).back();
+  const std::string note = Good().at("checkpoint");
+  const auto with = [&](const std::string& body) {
+    Files files = Good();
+    AppendFrame(files[name], body, FrameCheck(body), true);
+    return files;
+  };
+  ExpectRefused(with(EncodeCheckpointBody(note)), "the newest checkpoint once more");
+  ExpectRefused(with(EncodeCheckpointBody("no note" + std::string(200, '.'))), "no note");
+  const uint64_t next = OpenFiles(Good()).records.size() + 1;
+  EXPECT_TRUE(OpenFiles(with(EncodeRecordBody(EntryOf(1), next))).status.ok());
+  ExpectRefused(with(EncodeRecordBody(EntryOf(1), next + 1)), "a gap");
+  ExpectRefused(with(EncodeRecordBody(EntryOf(1), next - 1)), "a number twice");
+  JournalEntry announcement = EntryOf(1);
+  announcement.intent = Intent::kSignCheckpoint;
+  announcement.bound = ToDigest(Sha256(note));
+  ExpectRefused(with(EncodeRecordBody(announcement, next)), "a checkpoint of another tree");
+}
+
+TEST(JournalDamage, AnotherSegmentUnderTheFirstOnesNameIsNoticed) {
+  const std::vector<std::string> names = SegmentsOf(Good());
+  Files bad = Good();
+  for (const std::string& name : names) bad.erase(name);
+  bad[SegmentName(1)] = Good().at(names.back());
+  ExpectRefused(bad, "the last segment as the first");
+  bad.erase(SegmentName(1));
+  bad[names.back()] = Good().at(names.back());
+  ExpectRefused(bad, "the last segment alone");
+}
+
 TEST(JournalDamage, AnOlderBackupIsNoticedByTheCheckpointFile) {
   auto disk = std::make_shared<FaultyDisk>();
   Files early;
