@@ -54,7 +54,6 @@ class Exporter {
 
   // What the head says, as long as the range has not begun.
   void KeepBefore() {
-    if (state_.records() >= range_.first && summary_.records == 0) return;
     if (summary_.records != 0) return;
     before_ = state_.tree();
     note_before_ = state_.newest_note();

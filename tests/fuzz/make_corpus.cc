@@ -12,6 +12,8 @@
 
 #include "common/base/cat.h"
 #include "common/files/files.h"
+#include "common/journal/export.h"
+#include "common/journal/source.h"
 #include "common/receipt/receipt.h"
 #include "keyd/seal.h"
 #include "tests/journal/made_journal.h"
@@ -78,6 +80,63 @@ void Journals(const Corpus& corpus) {
   std::string later = whole(1);
   later[17] = 3;
   corpus.Add("version-of-the-future", later);
+}
+
+// The frames' bodies of `segment`, each after its length: the form without checks.
+std::string BodiesOf(const std::string& segment) {
+  const MemoryJournalSource source(segment);
+  std::string out(1, '\x40');
+  size_t at = ReadSegmentHeader(source, SegmentName(1))->octets;
+  while (at + 4 < segment.size()) {
+    const size_t length =
+        *LengthOfWord(static_cast<uint32_t>(ReadLe(std::string_view(segment).substr(at, 4))));
+    AppendLe(out, length, 2);
+    out += segment.substr(at + 4, length);
+    at += 4 + length + sizeof(Digest32);
+  }
+  return out;
+}
+
+void JournalsWithoutChecks(const Corpus& corpus) {
+  const TestKey key(3);
+  MadeJournal journal;
+  journal.AddKey(key);
+  journal.Add(Intent::kRetire, Outcome::kRefused, "w-1");
+  corpus.Add("bodies", BodiesOf(journal.segments().at(SegmentName(1))));
+  journal.AddCheckpoint(key);
+  journal.AddCheckpoint(key);
+  corpus.Add("bodies-with-checkpoints", BodiesOf(journal.segments().at(SegmentName(1))));
+}
+
+void Exports(const Corpus& corpus) {
+  std::string folder = "/tmp/auspex-corpus-XXXXXX";
+  if (::mkdtemp(folder.data()) == nullptr) std::abort();
+  const TestKey key(3);
+  MadeJournal journal;
+  journal.AddKey(key);
+  journal.AddSigned("result");
+  journal.AddCheckpoint(key);
+  journal.Add(Intent::kPoll, Outcome::kRefused, "no \xff utf-8");
+  journal.AddCheckpoint(key);
+  journal.Write(folder);
+  const auto lines = [&](const ExportRange& range) {
+    std::string text;
+    const auto summary = ExportJournal(*OpenJournalFolder(folder), range, [&](std::string_view l) {
+      text += l;
+      return absl::OkStatus();
+    });
+    if (!summary.ok()) std::abort();
+    return text;
+  };
+  const std::string whole = lines({});
+  corpus.Add("whole", whole);
+  corpus.Add("from-3", lines({3, 99}));
+  corpus.Add("only-2", lines({2, 2}));
+  corpus.Add("without-end", whole.substr(0, whole.rfind("{\"end\"")));
+  corpus.Add("no-line-feed", whole.substr(0, whole.size() - 1));
+  corpus.Add("end-twice", whole + whole.substr(whole.rfind("{\"end\"")));
+  corpus.Add("empty-line", "\n" + whole);
+  (void)RemoveTree(folder);
 }
 
 void Intents(const Corpus& corpus) {
@@ -212,6 +271,8 @@ int main(int argc, char** argv) {
   const auto of = [&](const char* target) { return auspex::Corpus(root, target); };
   auspex::Checkpoints(of("checkpoint"));
   auspex::Journals(of("journal"));
+  auspex::JournalsWithoutChecks(of("journal"));
+  auspex::Exports(of("journal_export"));
   auspex::Intents(of("intent"));
   auspex::Json(of("json_reader"), of("payload"));
   auspex::Receipts(of("receipt"));

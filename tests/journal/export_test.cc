@@ -96,6 +96,15 @@ TEST_F(ExportTest, EveryRangeIsVerifiableForItself) {
   EXPECT_TRUE(absl::IsOutOfRange(none.status()));
 }
 
+// Found by fuzzing: files that begin in the middle lost their head's tree.
+TEST_F(ExportTest, WhatBeginsInTheMiddleIsExportedWhole) {
+  std::filesystem::remove(folder_ / SegmentName(1));
+  const AuditReport report = Look(Lines());
+  EXPECT_FALSE(report.fault.has_value()) << report.fault->cause;
+  EXPECT_EQ(report.first, 4u);
+  EXPECT_EQ(report.root, journal_.tree().Root());
+}
+
 TEST_F(ExportTest, NoLineCanBeDroppedDoubledOrMoved) {
   const std::vector<std::string> lines = Lines();
   for (size_t at = 0; at < lines.size(); ++at) {
