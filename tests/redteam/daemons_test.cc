@@ -112,8 +112,10 @@ TEST_F(Daemons, AKeydThatItsFilterKilledIsNamedAndReplaced) {
 TEST_F(Daemons, DoctorAndStatusSayWhatIsMissing) {
   e2e::Worker& worker = AddWorker();
   ASSERT_NO_FATAL_FAILURE(worker.StartDaemon());
-  const e2e::Json doctor = worker.VerbJson({"doctor"}, 60);
-  ASSERT_TRUE(doctor.is_object());
+  // The daemons run already and may not all serve yet.
+  e2e::Json doctor;
+  Eventually(20, [&] { return (doctor = worker.VerbJson({"doctor"}, 60)).is_object(); });
+  ASSERT_TRUE(doctor.is_object()) << worker.Verb({"doctor"}, 60).out;
   std::set<std::string> names;
   for (const e2e::Json& check : doctor["checks"]) {
     names.insert(check["name"]);
