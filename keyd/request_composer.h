@@ -9,10 +9,10 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "common/wire/http_signature.h"
 #include "common/journal/digest.h"
-#include "keyd/enrolment.h"
 #include "common/journal/intent.h"
+#include "common/wire/http_signature.h"
+#include "keyd/enrolment.h"
 
 namespace auspex::keyd {
 

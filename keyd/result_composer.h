@@ -37,7 +37,7 @@ struct ComposedResult {
   std::string unit;
 };
 
-// INVALID_ARGUMENT (RESOURCE_EXHAUSTED for a limit of the payload) "<field>: <why>".
+// INVALID_ARGUMENT "<field>: <why>" for a field that is not of its kind or over its bounds.
 absl::StatusOr<ComposedResult> ComposeResult(const UntrustedResult& result,
                                              const std::string& public_key_hex);
 absl::StatusOr<ComposedResult> ComposeRawText(const UntrustedRawText& raw,
