@@ -2,6 +2,7 @@
 #include "common/ipc/daemon.h"
 
 #include <grp.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -94,6 +95,13 @@ void PrintHelp(std::string_view name, const std::vector<Daemon::Flag>& extra) {
   std::exit(2);
 }
 
+// Keeps the heap close to what is in use: one pool for all threads, where each would get one of its own that keeps its peak, and
+// large pieces (results, packages) given back as soon as they are freed, where the C library would raise the threshold for that.
+void BoundHeap() {
+  ::mallopt(M_ARENA_MAX, 1);
+  ::mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+}
+
 // Who may be whose peer in system mode. Looked up once, at start: a daemon that has confined itself cannot read the user database.
 std::map<std::string, PeerRule, std::less<>> SystemPeers() {
   std::map<std::string, PeerRule, std::less<>> peers;
@@ -154,6 +162,7 @@ absl::StatusOr<Daemon> Daemon::Init(std::string_view name, int argc, char** argv
       flags[known->name] = known->takes_value ? value() : "1";
     }
   }
+  BoundHeap();
   InitLog(name, verbose ? LogLevel::kDebug : LogLevel::kInfo);
   ASSIGN_OR_RETURN(Layout layout, Layout::Resolve(choice, ProcessEnvironment()));
   ASSIGN_OR_RETURN(Config config, LoadConfig(layout, ProcessEnvironment()));

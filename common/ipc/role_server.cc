@@ -27,6 +27,7 @@
 #include "common/ipc/grpc_life.h"
 #include "common/ipc/health_service.h"
 #include "common/ipc/listen.h"
+#include "common/ipc/read_turns.h"
 #include "common/ipc/role_door.h"
 #include "common/ipc/role_key.h"
 #include "common/log/log.h"
@@ -164,7 +165,9 @@ class RoleServerImpl final : public RoleServer {
     {
       const std::lock_guard lock(mutex_);
       std::erase_if(connections_, [](const auto& entry) {
-        return !StillTheSame(entry.first, entry.second.inode);
+        if (StillTheSame(entry.first, entry.second.inode)) return false;
+        ForgetTurns(entry.first);
+        return true;
       });
       if (connections_.size() >= static_cast<size_t>(options_.max_connections)) {
         LogWarning(
@@ -174,6 +177,7 @@ class RoleServerImpl final : public RoleServer {
       }
       connections_[fd.get()] = Connection{peer, InodeOf(fd.get())};
     }
+    ReadInTurns(fd.get());
     grpc::AddInsecureChannelFromFd(server_.get(), fd.Release());
   }
 
