@@ -120,6 +120,8 @@ void DeclareGlobals(CLI::App& app, Globals& globals) {
   app.add_flag("--json", globals.json, "Print one JSON document");
   app.add_flag("--no-color", globals.no_color, "No colour (also: NO_COLOR)");
   app.add_flag("-v,--verbose", globals.verbose, "Show log lines");
+  app.add_flag("--ask-passphrase", globals.ask_passphrase,
+               "Ask for the passphrase that seals the key, when keyd is started");
 }
 
 void BuildTree(CLI::App& app, Globals& globals, Chosen& chosen) {

@@ -23,6 +23,7 @@ struct Globals {
   bool json = false;
   bool no_color = false;
   bool verbose = false;
+  bool ask_passphrase = false;  // of the sealed key, when keyd is started
 };
 
 struct Invocation {

@@ -101,7 +101,6 @@ absl::StatusOr<KeystoreSetup> SetUpKeystores(const Layout& layout, const Config&
   options.sources = SealSources::FromEnvironment(state_dir);
   options.sources.machine_identity = MachineIdentity();
   options.sources.allow_machine = config.allow_machine_bound_key;
-  RETURN_IF_ERROR(TakePassphrase(options.sources));
   const std::string existing = ExistingKeystorePath(layout, env);
   if (!existing.empty() && ::access(existing.c_str(), F_OK) == 0) {
     options.existing_keystore = existing;

@@ -22,8 +22,8 @@ struct KeystoreSetup {
 };
 
 // Forks the gate where the key may be in the Secret Service (identity.keystore_backend, the mode,
-// a session bus), reads the passphrase that was handed over and the machine's identity, and looks
-// for an existing worker's keystore. FAILED_PRECONDITION when the configuration asks for what this
+// a session bus), reads the machine's identity, and looks for an existing worker's keystore. No
+// secret is read here. FAILED_PRECONDITION when the configuration asks for what this
 // mode cannot have.
 absl::StatusOr<KeystoreSetup> SetUpKeystores(const Layout& layout, const Config& config,
                                              const std::string& state_dir, const Environment& env);

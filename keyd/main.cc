@@ -76,13 +76,15 @@ absl::Status Serve(Daemon& daemon) {
   // A limit on file sizes is a full disk to the journal, not a death.
   ::signal(SIGXFSZ, SIG_IGN);
   // First of all, while keyd has one thread, no key and the right to start a program.
-  ASSIGN_OR_RETURN(const KeystoreSetup keystores,
+  ASSIGN_OR_RETURN(KeystoreSetup keystores,
                    SetUpKeystores(daemon.layout(), daemon.config(), daemon.state_dir(),
                                   ProcessEnvironment()));
   CleanEnvironment();
   Hardening hardening;
   RETURN_IF_ERROR(hardening.Accept(daemon.config().accept_missing_hardening));
   RETURN_IF_ERROR(hardening.BeforeTheKey(OwnFiles(daemon, keystores.options.sources)));
+  // A secret like the key, and therefore read no earlier.
+  RETURN_IF_ERROR(TakePassphrase(keystores.options.sources));
   RETURN_IF_ERROR(SelfTest());
 
   const Clock& clock = Clock::System();

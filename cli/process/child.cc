@@ -41,10 +41,12 @@ std::vector<std::string> MergedEnvironment(const ChildSpec& spec, int ready_fd) 
   }
   // Meant for this process alone, never for what it starts.
   for (const char* own : {"AUSPEX_READY_FD", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID",
-                          "LISTEN_FDNAMES", "WATCHDOG_USEC", "WATCHDOG_PID"}) {
+                          "LISTEN_FDNAMES", "WATCHDOG_USEC", "WATCHDOG_PID",
+                          "AUSPEX_KEYD_PASSPHRASE_FD"}) {
     merged.erase(own);
   }
   for (const auto& [name, value] : spec.environment) merged[name] = value;
+  if (spec.passed_fd >= 0) merged[spec.passed_as] = std::to_string(spec.passed_fd);
   if (ready_fd >= 0) merged["AUSPEX_READY_FD"] = std::to_string(ready_fd);
   std::vector<std::string> out;
   out.reserve(merged.size());
@@ -65,7 +67,7 @@ struct ExecPlan {
   char* const* argv;
   char* const* envp;
   pid_t parent;
-  int stdin_fd, stdout_fd, stderr_fd, ready_fd;
+  int stdin_fd, stdout_fd, stderr_fd, ready_fd, passed_fd;
   bool outlives_parent;
 };
 
@@ -88,7 +90,9 @@ struct ExecPlan {
   }
   // Whatever a library opened without O_CLOEXEC stays here.
   syscall(SYS_close_range, 3U, UINT_MAX, 4U /* CLOSE_RANGE_CLOEXEC */);
-  if (plan.ready_fd >= 0) fcntl(plan.ready_fd, F_SETFD, 0);
+  for (int fd : {plan.ready_fd, plan.passed_fd}) {
+    if (fd >= 0) fcntl(fd, F_SETFD, 0);
+  }
   execve(plan.program, plan.argv, plan.envp);
   _exit(127);
 }
@@ -120,6 +124,7 @@ absl::StatusOr<Child> Child::Start(const ChildSpec& spec) {
                       spec.stdout_fd >= 0 ? spec.stdout_fd : 1,
                       spec.stderr_fd >= 0 ? spec.stderr_fd : 2,
                       ready_write.get(),
+                      spec.passed_fd,
                       spec.outlives_parent};
   const pid_t pid = fork();
   if (pid < 0) return ErrnoStatus(errno, "fork for", spec.program);

@@ -31,6 +31,9 @@ struct ChildSpec {
   int stdout_fd = -1;            // standard output; -1: the parent's
   int stderr_fd = -1;            // standard error; -1: the parent's
   bool outlives_parent = false;  // true: a session of its own, and no signal when the parent dies
+  // A descriptor that the child inherits, and the variable that tells it the number; -1: none.
+  int passed_fd = -1;
+  std::string passed_as;
   bool ready_pipe = false;       // pass AUSPEX_READY_FD and let WaitReady be used
 };
 

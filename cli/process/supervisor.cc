@@ -58,7 +58,14 @@ bool Supervisor::StartSlot(Slot& slot) {
   slot.start_at.reset();
   slot.ready = false;
   slot.started = steady_clock::now();
-  absl::StatusOr<Child> child = Child::Start(spec);
+  absl::StatusOr<UniqueFd> handed = slot.program.hand_over
+                                        ? slot.program.hand_over()
+                                        : absl::StatusOr<UniqueFd>(UniqueFd());
+  if (handed.ok()) {
+    spec.passed_fd = handed->get();
+    spec.passed_as = slot.program.handed_as;
+  }
+  absl::StatusOr<Child> child = handed.ok() ? Child::Start(spec) : handed.status();
   if (!child.ok()) {
     options_.report(
         Cat(slot.program.name, " could not be started: ", std::string(child.status().message())));

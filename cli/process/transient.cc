@@ -162,6 +162,12 @@ absl::Status TransientDaemons::Start(const std::vector<std::string>& names) {
       if (!running.log) return ErrnoStatus(errno, "memfd_create", "log");
       spec.stdout_fd = spec.stderr_fd = running.log.get();
     }
+    UniqueFd handed;
+    if (name == "keyd" && hand_over_) {
+      ASSIGN_OR_RETURN(handed, hand_over_());
+      spec.passed_fd = handed.get();
+      spec.passed_as = "AUSPEX_KEYD_PASSPHRASE_FD";
+    }
     ASSIGN_OR_RETURN(running.child, Child::Start(spec));
     running_.push_back(std::move(running));
   }

@@ -6,11 +6,13 @@
 #ifndef AUSPEX_CLI_PROCESS_TRANSIENT_H_
 #define AUSPEX_CLI_PROCESS_TRANSIENT_H_
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "cli/process/child.h"
 #include "common/base/unique_fd.h"
 #include "common/paths/layout.h"
@@ -32,6 +34,10 @@ class TransientDaemons {
   TransientDaemons(const TransientDaemons&) = delete;
   TransientDaemons& operator=(const TransientDaemons&) = delete;
 
+  // Called at each start of keyd; the descriptor goes to it as AUSPEX_KEYD_PASSPHRASE_FD.
+  void HandPassphrase(std::function<absl::StatusOr<UniqueFd>()> hand_over) {
+    hand_over_ = std::move(hand_over);
+  }
   // Every daemon of `names` ("keyd", "stated", "netd", "runnerd") serves its owner socket
   // afterwards. FAILED_PRECONDITION or UNAVAILABLE naming the daemon, with what it logged, when one
   // does not. May be called again with more names.
@@ -55,6 +61,7 @@ class TransientDaemons {
   const Layout& layout_;
   bool show_logs_;
   UniqueFd start_lock_;
+  std::function<absl::StatusOr<UniqueFd>()> hand_over_;
   std::vector<Running> running_;
 };
 

@@ -71,6 +71,18 @@ int RunDaemon(Session& session, const DaemonOptions& options) {
     output.Error("daemon", programs.status());
     return kExitRefused;
   }
+  std::unique_ptr<Passphrase> passphrase;
+  if (session.globals.ask_passphrase) {
+    absl::StatusOr<std::unique_ptr<Passphrase>> asked = Passphrase::Ask(false);
+    if (!asked.ok()) {
+      output.Error("daemon", asked.status());
+      return kExitRefused;
+    }
+    passphrase = *std::move(asked);
+    Supervisor::Program& keyd = programs->front();
+    keyd.hand_over = [&passphrase] { return passphrase->Pipe(); };
+    keyd.handed_as = "AUSPEX_KEYD_PASSPHRASE_FD";
+  }
   Supervisor::Options supervise;
   supervise.programs = *std::move(programs);
   supervise.patience_ms = kPatienceMs;

@@ -50,8 +50,17 @@ std::string Kept(const std::string& keystore, const std::string& seal) {
 }
 
 // keyd, and what it says of the key. A keyd that refuses to start is a refusal of the verb.
-absl::StatusOr<keyd_v1::KeyStatus> Ready(Session& session, Worker& worker, int& code) {
+// `seals`: the verb will seal the key, so that a passphrase is asked for twice.
+absl::StatusOr<keyd_v1::KeyStatus> Ready(Session& session, Worker& worker, int& code,
+                                         bool seals = false) {
   code = kExitOk;
+  if (seals && session.globals.ask_passphrase) {
+    if (absl::Status asked = worker.AskPassphrase(true); !asked.ok()) {
+      session.output.Error("key", asked);
+      code = kExitRefused;
+      return asked;
+    }
+  }
   if (absl::Status need = worker.Need({"keyd"}); !need.ok()) {
     session.output.Error("key", need);
     code = kExitRefused;
@@ -136,7 +145,7 @@ int TellNewKey(Session& session, Worker& worker, const keyd_v1::KeyIdentity& ide
 int RunKeyCreate(Session& session, const PlaceOptions& options) {
   Worker worker(session);
   int code = kExitOk;
-  if (!Ready(session, worker, code).ok()) return code;
+  if (!Ready(session, worker, code, true).ok()) return code;
   keyd_v1::CreateKeyRequest request;
   options.Fill(request);
   const absl::StatusOr<keyd_v1::KeyIdentity> made = worker->CreateKey(request);
@@ -156,7 +165,7 @@ int RunKeyImport(Session& session, const ImportOptions& options) {
   }
   Worker worker(session);
   int code = kExitOk;
-  if (!Ready(session, worker, code).ok()) return code;
+  if (!Ready(session, worker, code, true).ok()) return code;
   keyd_v1::ImportKeyRequest request;
   options.Fill(request);
   if (!options.format.empty()) request.set_format(kFormats.at(options.format));
@@ -185,7 +194,7 @@ int RunKeySeal(Session& session, const PlaceOptions& options) {
   const Output& output = session.output;
   Worker worker(session);
   int code = kExitOk;
-  if (!Ready(session, worker, code).ok()) return code;
+  if (!Ready(session, worker, code, true).ok()) return code;
   keyd_v1::SealKeyRequest request;
   options.Fill(request);
   const absl::StatusOr<keyd_v1::SealKeyResponse> sealed = worker->SealKey(request);

@@ -99,8 +99,10 @@ bool ReadOutputs(Ends& ends, Time end, std::span<unsigned char> output, HelperGa
   while (ends.out || ends.err) {
     pollfd waits[2] = {{ends.out ? ends.out.get() : -1, POLLIN, 0},
                        {ends.err ? ends.err.get() : -1, POLLIN, 0}};
-    const int ready = ::poll(waits, 2, MsUntil(end));
-    if (ready == 0) return false;
+    // One that never stops talking is no reason to listen for ever.
+    const int left = MsUntil(end);
+    const int ready = ::poll(waits, 2, left);
+    if (ready == 0 || left == 0) return false;
     if (ready < 0 && errno != EINTR) return false;
     if (ready < 0) continue;
     if (waits[0].revents != 0 && !Drain(ends.out.get(), output, result.output_octets)) {

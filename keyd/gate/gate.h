@@ -52,7 +52,7 @@ class HelperGate {
 
   // Runs the helper. `input` goes to its standard input; its standard output, as far as `output` is
   // long, into `output`. Returns at the latest `timeout_ms` (1..600000) and two seconds later.
-  // UNAVAILABLE when the gate is gone; how the helper ended is in End.
+  // UNAVAILABLE when the gate is gone; how the helper ended is in End. SIGPIPE must be ignored.
   absl::StatusOr<End> Run(Command command, int timeout_ms, std::span<const unsigned char> input,
                           std::span<unsigned char> output);
 

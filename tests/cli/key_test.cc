@@ -3,7 +3,9 @@
 // run already, and with a real keyring.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pty.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -152,6 +154,55 @@ TEST_F(KeyTest, AnExistingWorkersKeystoreIsOfferedAndNeverIgnored) {
   EXPECT_THAT(Auspex({"key", "import", file}).err, HasSubstr("another machine"));
   std::ofstream(file, std::ios::binary) << "AKWv\x02 and more";
   EXPECT_THAT(Auspex({"key", "import", file}).err, HasSubstr("only version 1 is known"));
+}
+
+// A person at a terminal: answers `phrases` in turn, each when it is asked for. The exit code.
+int AtATerminal(const std::vector<std::string>& arguments, const std::vector<std::string>& phrases,
+                std::string& shown) {
+  std::vector<std::string> argv{BuiltProgram("auspex")};
+  argv.insert(argv.end(), arguments.begin(), arguments.end());
+  std::vector<char*> args;
+  for (std::string& text : argv) args.push_back(text.data());
+  args.push_back(nullptr);
+  int terminal = -1;
+  const pid_t child = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+  if (child == 0) {
+    ::execv(args[0], args.data());
+    ::_exit(127);
+  }
+  size_t asked = 0;
+  char buffer[512];
+  for (ssize_t got; (got = ::read(terminal, buffer, sizeof buffer)) > 0;) {
+    shown.append(buffer, static_cast<size_t>(got));
+    // Each question ends in a colon and a blank.
+    if (asked < phrases.size() && shown.ends_with(": ")) {
+      const std::string line = phrases[asked++] + "\n";
+      EXPECT_EQ(::write(terminal, line.data(), line.size()), static_cast<ssize_t>(line.size()));
+    }
+  }
+  ::close(terminal);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+TEST_F(KeyTest, APassphraseIsAskedForWithoutEchoAndTwiceBeforeItSeals) {
+  const std::string phrase = "correct horse battery";
+  std::string shown;
+  const std::vector<std::string> create = {
+      "--home", home_.path(), "key", "create", "--seal", "passphrase", "--ask-passphrase"};
+  EXPECT_EQ(AtATerminal(create, {phrase, phrase + "x"}, shown), 2) << shown;
+  EXPECT_THAT(shown, HasSubstr("not the same"));
+  shown.clear();
+  EXPECT_EQ(AtATerminal(create, {phrase, phrase}, shown), 0) << shown;
+  EXPECT_THAT(shown, AllOf(HasSubstr("passphrase"), Not(HasSubstr(phrase))));
+  shown.clear();
+  const std::vector<std::string> show = {"--home", home_.path(), "key", "show", "--ask-passphrase"};
+  EXPECT_EQ(AtATerminal(show, {phrase}, shown), 0) << shown;
+  shown.clear();
+  EXPECT_EQ(AtATerminal(show, {"another phrase"}, shown), 2) << shown;
+  // Without a terminal there is nobody to ask.
+  EXPECT_THAT(Auspex({"key", "show"}).err, HasSubstr("--ask-passphrase"));
 }
 
 // User mode, no word in the configuration: the choice is automatic.
