@@ -14,6 +14,7 @@
 #include "common/base/status_macros.h"
 #include "common/ipc/call_loop.h"
 #include "common/ipc/daemon.h"
+#include "common/ipc/read_turns.h"
 #include "common/ipc/role_server.h"
 #include "common/log/log.h"
 #include "keyd/checkpointer.h"
@@ -32,6 +33,9 @@ namespace auspex::keyd {
 namespace {
 
 constexpr int kCleanStop = 0, kFailedAtWork = 1, kRefusedToStart = 2;
+
+// Ten times what keyd needs with 64 calls of each role under way.
+constexpr size_t kHeapForPeersOfKeyd = size_t{64} * 1024 * 1024;
 
 // Calls of one method that share a flush at most. A result is up to 2 MiB, so there are few of them in memory.
 constexpr int kRequestsAtOnce = 64, kResultsAtOnce = 8;
@@ -105,6 +109,7 @@ absl::Status Serve(Daemon& daemon) {
   Grants grants(clock);
   SigningBoundary boundary({*keys, recorder, ledger, grants, created, *rates});
   Custody custody(*keys, recorder, grants, created, *rates);
+  BoundHeapForPeers(kHeapForPeersOfKeyd);
   CallLoop request_loop(kRequestsAtOnce), result_loop(kResultsAtOnce);
   RequestService request_service(boundary, *keys, request_loop);
   ResultService result_service(boundary, result_loop);
