@@ -28,14 +28,14 @@ struct FileRules {
 };
 absl::Status RestrictFiles(const FileRules& rules);
 
-// Seccomp: socket(2) only for AF_UNIX (others fail with EAFNOSUPPORT), and no socketcall. For every daemon but netd (P14).
+// Seccomp: socket(2) only for AF_UNIX (others fail with EAFNOSUPPORT), and no socketcall; verified by trying. For every daemon but netd (P14).
 absl::Status OnlyUnixSockets();
 // The same, but AF_NETLINK too: bubblewrap, which inherits the filter, brings the loopback of a new network namespace up through it. For runnerd.
 absl::Status OnlyUnixAndNetlinkSockets();
 // Seccomp: connect(2) fails with EPERM. For a daemon that only answers, once it listens: what it cannot read it cannot have another
 // service of the user read for it either.
 absl::Status DenyConnect();
-// Seccomp: execve and execveat fail with EPERM. For keyd, stated and netd.
+// Seccomp: execve and execveat fail with EPERM; verified by trying. For keyd, stated and netd.
 absl::Status DenyExec();
 
 }  // namespace auspex

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include <seccomp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <initializer_list>
@@ -8,6 +9,7 @@
 
 #include "common/base/errno_status.h"
 #include "common/base/status_macros.h"
+#include "common/base/unique_fd.h"
 #include "common/harden/harden.h"
 
 namespace auspex {
@@ -66,7 +68,13 @@ absl::Status RefuseSockets(std::initializer_list<scmp_arg_cmp> refused) {
 
 }  // namespace
 
-absl::Status OnlyUnixSockets() { return RefuseSockets({SCMP_A0(SCMP_CMP_NE, AF_UNIX)}); }
+absl::Status OnlyUnixSockets() {
+  RETURN_IF_ERROR(RefuseSockets({SCMP_A0(SCMP_CMP_NE, AF_UNIX)}));
+  const UniqueFd tried(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return !tried && errno == EAFNOSUPPORT
+             ? absl::OkStatus()
+             : absl::UnavailableError("an Internet socket could still be made");
+}
 
 absl::Status OnlyUnixAndNetlinkSockets() {
   static_assert(AF_UNIX == 1 && AF_NETLINK == 16);
@@ -98,7 +106,13 @@ absl::Status RefuseCalls(std::string_view layer, std::initializer_list<int> call
 absl::Status DenyConnect() { return RefuseCalls("connect filter", {SCMP_SYS(connect)}); }
 
 absl::Status DenyExec() {
-  return RefuseCalls("exec filter", {SCMP_SYS(execve), SCMP_SYS(execveat)});
+  RETURN_IF_ERROR(RefuseCalls("exec filter", {SCMP_SYS(execve), SCMP_SYS(execveat)}));
+  // No file of this name can be executed; what counts is which refusal comes first.
+  char name[] = "";
+  char* nothing[] = {nullptr};
+  return ::execve(name, nothing, nothing) == -1 && errno == EPERM
+             ? absl::OkStatus()
+             : absl::UnavailableError("a program could still be started");
 }
 
 }  // namespace auspex
