@@ -100,6 +100,7 @@ absl::StatusOr<Claim> ClaimOfReceipt(std::string source, std::string_view untrus
   }
   Claim claim{.source = std::move(source),
               .result = true,
+              .receipt = true,
               .key = receipt->receipt.worker_pubkey,
               .receipt_signer = receipt->signer_pubkey_hex};
   for (const Receipt::Anchor& anchor : receipt->receipt.anchors) {

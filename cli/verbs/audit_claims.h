@@ -17,9 +17,11 @@ namespace auspex::cli {
 
 // A record of something signed.
 struct Claim {
-  std::string source;              // what it was read from, for people
-  std::vector<Digest32> digests;   // SHA-256 of octets that were signed; at least one
-  bool result = false;             // they are results; else any signed octets
+  std::string source;             // what it was read from, for people
+  std::vector<Digest32> digests;  // SHA-256 of octets that were signed; at least one
+  bool result = false;            // they are results; else any signed octets
+  // One of the digests is enough: a receipt names the results of all workers that agreed.
+  bool receipt = false;
   std::optional<std::string> key;  // public key, 32 octets, that the record names as the signer
   // Whether the record brings a signature of that key over those octets, and it holds. A signature
   // that does not hold is no claim but an error.

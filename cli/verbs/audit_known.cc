@@ -138,9 +138,9 @@ int CompareWithJournal(Session& session, const JournalArchive& archive, const Au
     output.Error("audit", items.status());
     return kExitFailure;
   }
-  bool known = true;
+  size_t records = 0;
   for (Found& item : *items) {
-    known = known && item.row.has_value();
+    records += item.row.has_value() ? 1 : 0;
     if (!item.row || !report.newest || item.row->sequence() > report.newest->size) continue;
     absl::StatusOr<Inclusion> inclusion =
         ProveRecord(archive, item.row->sequence(), *report.newest, report.newest_note);
@@ -149,6 +149,9 @@ int CompareWithJournal(Session& session, const JournalArchive& archive, const Au
   const bool own_key =
       claim.key && std::any_of(report.keys.begin(), report.keys.end(),
                                [&](const AuditKey& key) { return key.public_key == *claim.key; });
+  // A receipt is for one worker, and names the agreeing results of others beside that worker's.
+  const bool known =
+      claim.receipt ? records > 0 && (own_key || !claim.key) : records == items->size();
   const std::string conclusion = Conclusion(claim, known, own_key);
   if (output.json()) {
     output.Json(ToJson(claim, *items, known, own_key, conclusion));
@@ -157,7 +160,8 @@ int CompareWithJournal(Session& session, const JournalArchive& archive, const Au
   for (const Found& item : *items) {
     const std::string digest = HexEncode(AsText(item.digest));
     if (!item.row) {
-      output.Line(Cat(digest, ": no record of this journal"));
+      output.Line(Cat(digest, known ? ": another worker's result, which agrees"
+                                    : ": no record of this journal"));
       continue;
     }
     output.Line(Cat(digest, ": known, record ", item.row->sequence()));

@@ -119,16 +119,18 @@ TEST_F(AuditVerbs, ProveTellsWhatTheKeySignedElsewhere) {
 
 TEST_F(AuditVerbs, ProveReadsReceipts) {
   const testing::TestKey coordinator(0x66);
-  const auto receipt = [&](const std::string& unit, int exit_code) {
+  const auto receipt = [&](const std::string& unit, int exit_code, const std::string& worker = "") {
     Receipt body;
     body.tenant_id = "lab";
     body.experiment_id = "exp";
-    body.worker_pubkey = key_.public_key;
+    body.worker_pubkey = worker.empty() ? key_.public_key : worker;
     body.work_unit_ids = {unit};
     body.window_start = body.window_end = "2026-07-19T23:21:50Z";
     body.replication_factor = body.agreeing_workers = 1;
     body.method = "exact";
-    body.anchors.push_back({1, "entry", Sha256HexOf(Octets(unit, exit_code, key_hex()))});
+    // Each agreeing worker's result has an anchor.
+    body.anchors.push_back({1, "entry", std::string(64, 'a')});
+    body.anchors.push_back({2, "entry", Sha256HexOf(Octets(unit, exit_code, key_hex()))});
     return EncodeEnvelope(
         EncodeStatement("rcp-1", EncodeReceiptBody(body)), HexEncode(coordinator.public_key),
         [&](std::string_view octets) { return coordinator.Sign(std::string(octets)); });
@@ -137,6 +139,7 @@ TEST_F(AuditVerbs, ProveReadsReceipts) {
   const Outcome known = Audit({"prove", "--receipt", File("receipt.cose", good)});
   EXPECT_EQ(known.code, 0) << known.err;
   EXPECT_THAT(known.out, HasSubstr("known, record " + std::to_string(RecordOf(3))));
+  EXPECT_THAT(known.out, HasSubstr("another worker's result"));
   EXPECT_THAT(known.out, HasSubstr(HexEncode(coordinator.public_key)));
   const std::string shown =
       File("shown.json", R"({"canonical_blob_b64": ")" + Base64Encode(good) + "\"}");
@@ -144,6 +147,11 @@ TEST_F(AuditVerbs, ProveReadsReceipts) {
   const Outcome unknown = Audit({"prove", "--receipt", File("other.cose", receipt("u-never", 0))});
   EXPECT_EQ(unknown.code, 1);
   EXPECT_THAT(unknown.err, HasSubstr("NOT KNOWN"));
+  // One for another worker that agreed has this worker's anchor too.
+  const Outcome others =
+      Audit({"prove", "--receipt", File("others.cose", receipt("u-3", 3, std::string(32, 'w')))});
+  EXPECT_EQ(others.code, 1);
+  EXPECT_THAT(others.err, HasSubstr("a key that this journal does not"));
   std::string forged = good;
   forged.back() = static_cast<char>(forged.back() ^ 1);
   EXPECT_EQ(Audit({"prove", "--receipt", File("forged.cose", forged)}).code, 1);
