@@ -1,39 +1,45 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Latency and rate of keyd's journalled signatures beside OpenSSH's agent, which keeps no journal, and beside the bare curve
-// operation. Both ends are pinned to one core for latency, variants are interleaved, figures are medians of the rounds. Prints
-// one JSON object. Usage: bench_sign --bin DIR
+// keyd's journalled signatures: latency beside OpenSSH's agent, which keeps no journal, beside the bare curve operation and the bare
+// flush of the same disk; rate with 1 and 64 calls under way; with --million also memory over, and the start after, a million
+// signatures of a worker's traffic. Prints one JSON object.
+//
+// Latency: this program, keyd and the agent share one core, variants take turns within each round, and the median of the rounds' medians
+// counts. Where that is allowed all three run at real-time priority, so that other programs' time slices are not what is measured. The
+// client is netd's own.
+//
+// Usage: bench_sign --bin DIR [--million [N]]
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sodium.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "auspex/keyd/v1/keyd.grpc.pb.h"
+#include "auspex/keyd/v1/keyd.pb.h"
+#include "bench/keyd_process.h"
 #include "bench/ssh_agent.h"
-#include "common/files/files.h"
-#include "common/ipc/channel.h"
+#include "bench/traffic.h"
+#include "common/base/unique_fd.h"
+#include "netd/keyd_client.h"
 
 namespace auspex::bench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-namespace v1 = keyd::v1;
 
-constexpr int kRounds = 7;
-constexpr int kCallsPerRound = 400;
+constexpr int kRounds = 9;
+constexpr int kCallsPerRound = 300;
+constexpr int kRateRounds = 5;
+constexpr double kRateSeconds = 1.0;
 constexpr int kInFlight = 64;
-constexpr double kRateSeconds = 2.0;
+constexpr int kStarts = 5;
 
 void PinToFirstCore(bool pinned) {
   cpu_set_t cores;
@@ -42,158 +48,159 @@ void PinToFirstCore(bool pinned) {
   ::sched_setaffinity(0, sizeof cores, &cores);
 }
 
+// Children inherit it. False when it is not allowed.
+bool RealTime(bool on) {
+  sched_param parameter{};
+  parameter.sched_priority = on ? 1 : 0;
+  return ::sched_setscheduler(0, on ? SCHED_RR : SCHED_OTHER, &parameter) == 0;
+}
+
 double Median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() / 2];
 }
 
-// Microseconds: the median of `kCallsPerRound` calls.
-template <typename Call>
-double MedianCall(Call call) {
-  std::vector<double> micros;
-  for (int i = 0; i < kCallsPerRound; ++i) {
-    const auto start = Clock::now();
-    call();
-    micros.push_back(std::chrono::duration<double, std::micro>(Clock::now() - start).count());
-  }
-  return Median(std::move(micros));
-}
-
-[[noreturn]] void Fail(const std::string& what) {
-  std::fprintf(stderr, "bench_sign: %s\n", what.c_str());
-  std::exit(1);
-}
-
-struct Keyd {
-  explicit Keyd(const std::string& bin, const std::string& home) {
-    pid = ::fork();
-    if (pid == 0) {
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      [[maybe_unused]] FILE* log = std::freopen((home + "/keyd.log").c_str(), "w", stderr);
-      ::execl((bin + "/auspex-keyd").c_str(), "auspex-keyd", "--home", home.c_str(), nullptr);
-      ::_exit(127);
+// One variant of what is measured, in microseconds.
+class Variant {
+ public:
+  template <typename Call>
+  void Round(Call call) {
+    std::vector<double> micros;
+    for (int i = 0; i < kCallsPerRound; ++i) {
+      const auto start = Clock::now();
+      if (!call()) Fail("a call failed");
+      micros.push_back(std::chrono::duration<double, std::micro>(Clock::now() - start).count());
     }
-    const std::string run = home + "/run/keyd/";
-    owner = v1::KeyOwner::NewStub(ConnectTo(run + "owner.sock"));
-    request = v1::RequestSigner::NewStub(ConnectTo(run + "request.sock"));
-    request_socket = run + "request.sock";
-    grpc::ClientContext create, pin;
-    create.set_wait_for_ready(true);
-    SetDeadline(create, 10);
-    v1::KeyIdentity identity;
-    if (const auto status = owner->CreateKey(&create, {}, &identity); !status.ok())
-      Fail(status.error_message());
-    v1::SetEnrolmentRequest enrolment;
-    enrolment.set_base_url("http://127.0.0.1:1");
-    enrolment.set_worker_id("wkr-bench0000000");
-    v1::SetEnrolmentResponse done;
-    if (const auto status = owner->SetEnrolment(&pin, enrolment, &done); !status.ok())
-      Fail(status.error_message());
+    medians_.push_back(Median(std::move(micros)));
   }
-  ~Keyd() {
-    ::kill(pid, SIGTERM);
-    ::waitpid(pid, nullptr, 0);
-  }
-  pid_t pid;
-  std::unique_ptr<v1::KeyOwner::Stub> owner;
-  std::unique_ptr<v1::RequestSigner::Stub> request;
-  std::string request_socket;
+  double p50() const { return Median(medians_); }
+
+ private:
+  std::vector<double> medians_;
 };
 
-bool SignOnce(v1::RequestSigner::Stub& stub) {
-  grpc::ClientContext context;
-  v1::SignRequestRequest request;
-  request.mutable_poll();
-  v1::SignedRequest answer;
-  return stub.SignRequest(&context, request, &answer).ok();
+// A write of a record's size and its flush, in room that is there already.
+class BareFlush {
+ public:
+  explicit BareFlush(const std::string& folder)
+      : fd_(::open((folder + "/flush").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
+    const std::string room(1024 * 1024, '\0');
+    if (::pwrite(fd_.get(), room.data(), room.size(), 0) < 0 || ::fdatasync(fd_.get()) != 0)
+      Fail("no room for the bare flush");
+  }
+  bool Once() {
+    char record[180] = {1};
+    offset_ = (offset_ + sizeof record) % (1000 * 1024);
+    return ::pwrite(fd_.get(), record, sizeof record, offset_) == sizeof record &&
+           ::fdatasync(fd_.get()) == 0;
+  }
+
+ private:
+  UniqueFd fd_;
+  off_t offset_ = 0;
+};
+
+void Latency(const std::string& bin) {
+  PinToFirstCore(true);
+  const bool real_time = RealTime(true);
+  ScratchFolder folder;
+  const KeydProcess keyd(bin, folder.path(), /*fresh=*/true);
+  KeydClient client(keyd.socket("request"));
+  keyd::v1::SignRequestRequest poll;
+  poll.mutable_poll();
+  const std::unique_ptr<SshAgent> agent = SshAgent::Start(folder.path());
+  BareFlush flush(folder.path());
+  unsigned char pk[32], sk[64], signature[64];
+  crypto_sign_keypair(pk, sk);
+  const std::string message(240, 'm');
+  Variant keyd_calls, agent_calls, flushes, bare;
+  for (int round = 0; round < kRounds; ++round) {
+    keyd_calls.Round([&] { return client.Sign(poll, {}).ok(); });
+    if (agent != nullptr) agent_calls.Round([&] { return agent->Sign(message); });
+    flushes.Round([&] { return flush.Once(); });
+    bare.Round([&] {
+      const auto* octets = reinterpret_cast<const unsigned char*>(message.data());
+      return crypto_sign_detached(signature, nullptr, octets, message.size(), sk) == 0;
+    });
+  }
+  std::printf(
+      "\"sign_p50_us\": %.1f, \"bare_flush_p50_us\": %.1f, \"bare_ed25519_p50_us\": %.1f, "
+      "\"real_time_priority\": %d",
+      keyd_calls.p50(), flushes.p50(), bare.p50(), real_time ? 1 : 0);
+  if (agent != nullptr) {
+    std::printf(", \"ssh_agent_p50_us\": %.1f, \"sign_p50_over_ssh_agent\": %.3f",
+                agent_calls.p50(), keyd_calls.p50() / agent_calls.p50());
+  }
+  RealTime(false);
+  PinToFirstCore(false);
 }
 
-// Signatures a second with kInFlight asynchronous calls under way on one connection.
-double Rate(Keyd& keyd) {
-  struct Call {
-    grpc::ClientContext context;
-    v1::SignedRequest answer;
-    grpc::Status status;
-    std::unique_ptr<grpc::ClientAsyncResponseReader<v1::SignedRequest>> reader;
-  };
-  auto stub = v1::RequestSigner::NewStub(ConnectTo(keyd.request_socket));
-  grpc::CompletionQueue queue;
-  v1::SignRequestRequest request;
-  request.mutable_poll();
-  const auto launch = [&] {
-    auto* call = new Call;
-    call->reader = stub->AsyncSignRequest(&call->context, request, &queue);
-    call->reader->Finish(&call->answer, &call->status, call);
-  };
-  for (int i = 0; i < kInFlight; ++i) launch();
-  const auto start = Clock::now();
-  uint64_t done = 0;
-  int under_way = kInFlight;
-  void* tag = nullptr;
-  bool ok = false;
-  while (under_way > 0 && queue.Next(&tag, &ok)) {
-    auto* call = static_cast<Call*>(tag);
-    if (!call->status.ok()) Fail("a signature was refused: " + call->status.error_message());
-    delete call;
-    --under_way;
-    if (std::chrono::duration<double>(Clock::now() - start).count() < kRateSeconds) {
-      ++done;
-      launch();
-      ++under_way;
-    }
+void Rates(const std::string& bin) {
+  ScratchFolder folder;
+  const KeydProcess keyd(bin, folder.path(), /*fresh=*/true);
+  std::vector<double> one, many;
+  for (int round = 0; round < kRateRounds; ++round) {
+    one.push_back(PollRate(keyd, 1, kRateSeconds));
+    many.push_back(PollRate(keyd, kInFlight, kRateSeconds));
   }
-  return static_cast<double>(done) / kRateSeconds;
+  std::printf(
+      ", \"signatures_per_second_1_in_flight\": %.0f, \"signatures_per_second_64_in_flight\": %.0f",
+      Median(std::move(one)), Median(std::move(many)));
+}
+
+// Memory over `signatures` of a worker's traffic, then starts on the journal that they left.
+void Million(const std::string& bin, uint64_t signatures) {
+  ScratchFolder folder;
+  {
+    KeydProcess keyd(bin, folder.path(), /*fresh=*/true);
+    std::printf(", \"pss_kib_at_start\": %ld", keyd.pss_kib());
+    long first = 0, most = 0;
+    const uint64_t step = std::max<uint64_t>(signatures / 100, 1);
+    const auto start = Clock::now();
+    UnitTraffic(keyd, kInFlight, signatures, step, [&](uint64_t) {
+      const long now = keyd.pss_kib();
+      if (first == 0) first = now;
+      most = std::max(most, now);
+    });
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    std::printf(
+        ", \"signatures\": %llu, \"unit_traffic_signatures_per_second\": %.0f, "
+        "\"pss_kib_after_a_hundredth\": %ld, \"pss_kib_most\": %ld, \"pss_kib_after_all\": %ld, "
+        "\"threads\": %d",
+        static_cast<unsigned long long>(signatures), static_cast<double>(signatures) / seconds,
+        first, most, keyd.pss_kib(), keyd.threads());
+    keyd.Stop(SIGKILL);
+  }
+  // The first start comes after a kill, the others after a clean stop.
+  std::vector<double> starts;
+  double after_kill = 0;
+  long pss = 0;
+  for (int i = 0; i <= kStarts; ++i) {
+    const KeydProcess keyd(bin, folder.path(), /*fresh=*/false);
+    if (i == 0) {
+      after_kill = keyd.start_ms();
+    } else {
+      starts.push_back(keyd.start_ms());
+    }
+    pss = keyd.pss_kib();
+  }
+  std::printf(
+      ", \"start_on_that_journal_after_kill_ms\": %.1f, \"start_on_that_journal_ms\": %.1f, "
+      "\"pss_kib_after_that_start\": %ld",
+      after_kill, Median(std::move(starts)), pss);
 }
 
 int Main(int argc, char** argv) {
-  if (argc != 3 || std::strcmp(argv[1], "--bin") != 0) Fail("usage: bench_sign --bin DIR");
+  if (argc < 3 || argc > 5 || std::strcmp(argv[1], "--bin") != 0 ||
+      (argc > 3 && std::strcmp(argv[3], "--million") != 0)) {
+    Fail("usage: bench_sign --bin DIR [--million [N]]");
+  }
   if (sodium_init() < 0) Fail("libsodium does not start");
-  char name[] = "/tmp/auspex-bench-XXXXXX";
-  const std::string folder = ::mkdtemp(name);
-  // Children inherit the core they are pinned to.
-  PinToFirstCore(true);
-  std::vector<double> keyd_p50, agent_p50, bare_p50;
-  double rate = 0;
-  {
-    Keyd keyd(argv[2], folder);
-    const std::unique_ptr<SshAgent> agent = SshAgent::Start(folder);
-    unsigned char pk[32], sk[64], signature[64];
-    crypto_sign_keypair(pk, sk);
-    const std::string message(240, 'm');
-    for (int round = 0; round < kRounds; ++round) {
-      keyd_p50.push_back(MedianCall([&] {
-        if (!SignOnce(*keyd.request)) Fail("keyd refused");
-      }));
-      if (agent != nullptr)
-        agent_p50.push_back(MedianCall([&] {
-          if (!agent->Sign(message)) Fail("the agent refused");
-        }));
-      bare_p50.push_back(MedianCall([&] {
-        crypto_sign_detached(signature, nullptr,
-                             reinterpret_cast<const unsigned char*>(message.data()), message.size(),
-                             sk);
-      }));
-    }
-  }
-  PinToFirstCore(false);
-  (void)RemoveTree(folder);
-  {
-    char second[] = "/tmp/auspex-bench-XXXXXX";
-    const std::string home = ::mkdtemp(second);
-    Keyd keyd(argv[2], home);
-    std::vector<double> rates;
-    for (int round = 0; round < 3; ++round) rates.push_back(Rate(keyd));
-    rate = Median(std::move(rates));
-    (void)RemoveTree(home);
-  }
-  std::printf(
-      "{\"sign_p50_us\": %.1f, \"bare_ed25519_p50_us\": %.1f, "
-      "\"signatures_per_second_64_in_flight\": %.0f",
-      Median(keyd_p50), Median(bare_p50), rate);
-  if (!agent_p50.empty()) {
-    std::printf(", \"ssh_agent_p50_us\": %.1f, \"sign_p50_over_ssh_agent\": %.2f",
-                Median(agent_p50), Median(keyd_p50) / Median(agent_p50));
-  }
+  std::printf("{");
+  std::fflush(stdout);  // children are forked that have a copy of what is not written
+  Latency(argv[2]);
+  Rates(argv[2]);
+  if (argc > 3) Million(argv[2], argc > 4 ? std::strtoull(argv[4], nullptr, 10) : 1'000'000);
   std::printf("}\n");
   return 0;
 }
