@@ -34,10 +34,10 @@ class Supervisor {
     std::string name;  // for messages: "keyd"
     std::string path;
     std::vector<std::string> arguments;
+    bool ends_the_run = false;  // its exit with 0 or 1 is the end of the work, with that result
     // Makes, for each start, a descriptor that the program inherits and finds in `handed_as`.
     std::function<absl::StatusOr<UniqueFd>()> hand_over;
     std::string handed_as;
-    bool ends_the_run = false;  // its exit with 0 or 1 is the end of the work, with that result
   };
   struct Options {
     std::vector<Program> programs;  // in start order
