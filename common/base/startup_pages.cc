@@ -10,7 +10,7 @@
 namespace auspex {
 namespace {
 
-constexpr uintptr_t kBlock = 16 * 1024;
+constexpr uintptr_t kBlock = 8 * 1024;
 
 int ReleaseProgram(dl_phdr_info* info, size_t, void*) {
   const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
