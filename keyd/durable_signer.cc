@@ -7,21 +7,25 @@
 
 namespace auspex::keyd {
 
-absl::StatusOr<std::string> SignDurable(const SecretKey& key, const DurableRecord& proof,
-                                        std::string_view message) {
-  if (proof.outcome() != Outcome::kSigned || Sha256(message) != AsText(proof.digest())) {
-    return absl::InternalError("signer: the journal's record is not of this message");
-  }
-  std::string signature(crypto_sign_ed25519_BYTES, '\0');
+absl::StatusOr<UnreleasedSignature> UnreleasedSignature::Make(const SecretKey& key,
+                                                              std::string_view message) {
+  UnreleasedSignature made;
+  made.message_sha256_ = Sha256(message);
+  made.octets_.resize(crypto_sign_ed25519_BYTES);
   const auto secret = key.SigningForm(SecretKeyAccess::ForReviewedUse());
   const int failed = crypto_sign_ed25519_detached(
-      reinterpret_cast<unsigned char*>(signature.data()), nullptr,
+      reinterpret_cast<unsigned char*>(made.octets_.data()), nullptr,
       reinterpret_cast<const unsigned char*>(message.data()), message.size(), secret.data());
   WipeStack();
-  if (failed != 0) {
-    return absl::InternalError("signer: libsodium refused to sign");
+  if (failed != 0) return absl::InternalError("signer: libsodium refused to sign");
+  return made;
+}
+
+absl::StatusOr<std::string> UnreleasedSignature::Release(const DurableRecord& proof) const {
+  if (proof.outcome() != Outcome::kSigned || message_sha256_ != AsText(proof.digest())) {
+    return absl::InternalError("signer: the journal's record is not of this message");
   }
-  return signature;
+  return octets_;
 }
 
 }  // namespace auspex::keyd

@@ -52,46 +52,65 @@ absl::StatusOr<DurableRecord> Journal::WaitLocked(std::unique_lock<std::mutex>& 
 bool Journal::WaitUntilDurable(std::unique_lock<std::mutex>& lock,
                                const std::shared_ptr<Group>& group) {
   while (!group->done) {
-    if (flushing_) {
+    if (pushed_) {
+      EndFlush(lock);
+    } else if (flushing_) {
       group->wake.wait(lock);
     } else {
-      Flush(lock);
+      BeginFlush(lock);
     }
   }
   return !group->failed;
 }
 
+void Journal::Push() {
+  std::unique_lock lock(mutex_);
+  if (flushing_ || open_group_->octets.empty()) return;
+  BeginFlush(lock);
+  if (pushed_ && pushed_->status.ok()) {
+    pushed_->file->BeginWriteback(pushed_->offset, pushed_->group->octets.size());
+  }
+}
+
 // Writes the open group as the leader. Frames that arrive meanwhile form the next group, whose
 // first waiter is woken to lead it.
-void Journal::Flush(std::unique_lock<std::mutex>& lock) {
+void Journal::BeginFlush(std::unique_lock<std::mutex>& lock) {
   flushing_ = true;
-  const std::shared_ptr<Group> group = std::exchange(open_group_, std::make_shared<Group>());
   // Every record that was handed in is in this group or durable.
-  CompactTree tree = tree_;
-  JournalFile& file = *file_;
-  const uint64_t offset = segments_.back().end;
-  const bool broken_before = !broken_.ok();
-  lock.unlock();
-  absl::Status status;
-  if (!broken_before) {
-    status = file.WriteAt(offset, group->octets);
-    if (status.ok()) status = file.Sync();
+  Pushed pushed{std::exchange(open_group_, std::make_shared<Group>()), tree_, file_,
+                segments_.back().end, broken_};
+  if (pushed.status.ok()) {
+    lock.unlock();
+    pushed.status = pushed.file->WriteAt(pushed.offset, pushed.group->octets);
+    lock.lock();
   }
-  lock.lock();
+  pushed_ = std::move(pushed);
+}
+
+// Waits for the disk. Any thread that needs the flush may end it.
+void Journal::EndFlush(std::unique_lock<std::mutex>& lock) {
+  Pushed pushed = *std::exchange(pushed_, std::nullopt);
+  Group& group = *pushed.group;
+  if (pushed.status.ok()) {
+    lock.unlock();
+    pushed.status = pushed.file->Sync();
+    lock.lock();
+  }
   flushing_ = false;
-  if (!status.ok()) (void)Break(status);
-  group->failed = broken_before || !status.ok();
-  if (!group->failed) {
-    durable_tree_ = std::move(tree);
-    for (const Mark& mark : group->marks) {
-      index_.push_back({mark.sequence, segments_.size() - 1, offset + mark.offset});
+  group.failed = !pushed.status.ok();
+  if (group.failed) {
+    (void)Break(pushed.status);
+  } else {
+    durable_tree_ = std::move(pushed.tree);
+    for (const Mark& mark : group.marks) {
+      index_.push_back({mark.sequence, segments_.size() - 1, pushed.offset + mark.offset});
     }
-    segments_.back().end = offset + group->octets.size();
+    segments_.back().end = pushed.offset + group.octets.size();
     if (DueLocked().any()) due_.notify_one();
     more_.notify_all();
   }
-  group->done = true;
-  group->wake.notify_all();
+  group.done = true;
+  group.wake.notify_all();
   open_group_->wake.notify_one();
   idle_.notify_one();
 }
@@ -142,7 +161,13 @@ absl::Status Journal::AddCheckpoint(const std::string& note) {
 
 absl::Status Journal::Rotate(int64_t now_micros) {
   std::unique_lock lock(mutex_);
-  idle_.wait(lock, [this] { return !flushing_; });
+  while (flushing_) {
+    if (pushed_) {
+      EndFlush(lock);
+    } else {
+      idle_.wait(lock);
+    }
+  }
   if (!broken_.ok()) return broken_;
   const uint64_t first = durable_tree_.size() + 1;
   if (first == segments_.back().first_sequence) return absl::OkStatus();

@@ -3,7 +3,7 @@
 // and as a Merkle tree (docs/formats/journal.md). This is the writer; JournalState reads.
 //
 // Append returns only after the record is durable, and hands out a DurableRecord: the proof without
-// which DurableSigner signs nothing. Threads that append at the same time share one write and one
+// which no UnreleasedSignature gives its octets. Threads that append at the same time share one write and one
 // flush: the first becomes the leader, the others wait for it. After the first failure of the disk
 // the journal is unusable until the process starts again: every later call is UNAVAILABLE. All
 // methods are safe from any thread; Checkpointer sees to it that there is one checkpoint or
@@ -17,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -84,6 +85,9 @@ class Journal {
   // either when it could not be made so.
   class Ticket;
   absl::StatusOr<Ticket> Submit(const JournalEntry& entry);
+  // Between the two, if the caller has something else to compute: hands what was submitted to the
+  // disk without waiting for it. The caller of Push calls Wait soon: nothing else is written before.
+  void Push();
   absl::StatusOr<DurableRecord> Wait(const Ticket& ticket);
   // Both halves.
   absl::StatusOr<DurableRecord> Append(const JournalEntry& entry);
@@ -150,16 +154,28 @@ class Journal {
     std::condition_variable wake;
   };
 
+  // A flush that was begun.
+  struct Pushed {
+    std::shared_ptr<Group> group;
+    CompactTree tree;  // of all records up to its last
+    std::shared_ptr<JournalFile> file;
+    uint64_t offset = 0;
+    absl::Status status;  // of the write
+  };
+
   Journal(std::unique_ptr<JournalFolder> folder, const JournalOptions& options)
       : folder_(std::move(folder)), options_(options) {}
   absl::Status Read(const std::vector<std::string>& names,
                     const std::optional<std::string>& checkpoint, const Visitor& visit);
   absl::Status Begin(int64_t now_micros);
   absl::StatusOr<Ticket> SubmitLocked(const JournalEntry& entry);
-  absl::StatusOr<DurableRecord> WaitLocked(std::unique_lock<std::mutex>& lock, const Ticket& ticket);
+  absl::StatusOr<DurableRecord> WaitLocked(std::unique_lock<std::mutex>& lock,
+                                           const Ticket& ticket);
   // False when the group's flush failed.
   bool WaitUntilDurable(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Group>& group);
-  void Flush(std::unique_lock<std::mutex>& lock);
+  // The two halves of a flush; between them the frames are with the disk and `pushed_` is set.
+  void BeginFlush(std::unique_lock<std::mutex>& lock);
+  void EndFlush(std::unique_lock<std::mutex>& lock);
   absl::Status Break(const absl::Status& cause);
   Due DueLocked() const;
 
@@ -171,7 +187,8 @@ class Journal {
 
   mutable std::mutex mutex_;
   absl::Status broken_;
-  bool flushing_ = false;  // one thread writes, or changes segments
+  bool flushing_ = false;  // one thread writes, or changes segments; or a flush was pushed
+  std::optional<Pushed> pushed_;
   std::condition_variable idle_;
   std::shared_ptr<Group> open_group_ = std::make_shared<Group>();
   CompactTree tree_;          // of all records handed in

@@ -48,6 +48,11 @@ class PosixJournalFile : public JournalFile {
     return absl::OkStatus();
   }
 
+  void BeginWriteback(uint64_t offset, uint64_t octets) override {
+    (void)::sync_file_range(fd_.get(), static_cast<off_t>(offset), static_cast<off_t>(octets),
+                            SYNC_FILE_RANGE_WRITE);
+  }
+
   absl::Status Sync() override {
     if (::fdatasync(fd_.get()) != 0) return ErrnoStatus(errno, "fdatasync", path_);
     return absl::OkStatus();

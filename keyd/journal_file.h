@@ -24,6 +24,9 @@ class JournalFile : public JournalSource {
   // All of `octets` at `offset`, or an error, after which any part of them may be there. May also
   // set aside zero octets behind them.
   virtual absl::Status WriteAt(uint64_t offset, std::string_view octets) = 0;
+  // A hint: has the disk begin with octets that were just written, and does not wait for it. What
+  // goes wrong shows in Sync.
+  virtual void BeginWriteback(uint64_t /*offset*/, uint64_t /*octets*/) {}
   // Returns OK only when all that was written survives a crash of the machine.
   virtual absl::Status Sync() = 0;
   virtual absl::Status Truncate(uint64_t size) = 0;

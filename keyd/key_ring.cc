@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "common/base/status_macros.h"
-#include "keyd/durable_signer.h"
 
 namespace auspex::keyd {
 
@@ -50,15 +49,26 @@ KeyRing::View KeyRing::view() const {
   return current_;
 }
 
-absl::StatusOr<std::string> KeyRing::Sign(const View& view, const DurableRecord& proof,
-                                          std::string_view message) const {
+absl::StatusOr<UnreleasedSignature> KeyRing::Compute(const View& view,
+                                                     std::string_view message) const {
   if (!view.has_key()) return NoKey();
+  return UnreleasedSignature::Make(*view.key_, message);
+}
+
+absl::StatusOr<std::string> KeyRing::Release(const View& view, const DurableRecord& proof,
+                                             const UnreleasedSignature& signature) const {
   std::shared_lock lock(view_mutex_);
   if (view.key_ != current_.key_ || view.enrolment_ != current_.enrolment_) {
     return absl::FailedPreconditionError(
         "the key or its enrolment was changed meanwhile; ask again");
   }
-  return SignDurable(*view.key_, proof, message);
+  return signature.Release(proof);
+}
+
+absl::StatusOr<std::string> KeyRing::Sign(const View& view, const DurableRecord& proof,
+                                          std::string_view message) const {
+  ASSIGN_OR_RETURN(const UnreleasedSignature signature, Compute(view, message));
+  return Release(view, proof, signature);
 }
 
 absl::Status KeyRing::Put(SecretKey key,

@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "keyd/durable_signer.h"
 #include "keyd/enrolment.h"
 #include "keyd/journal.h"
 #include "keyd/key_vault.h"
@@ -48,8 +49,14 @@ class KeyRing {
   static std::unique_ptr<KeyRing> InMemory(SecretKey key, std::optional<Enrolment> enrolment);
 
   View view() const;
-  // The signature of `message` by the key of `view`, given the journal's proof. FAILED_PRECONDITION
-  // when key or enrolment were changed since the view was taken.
+  // The signature of `message` by the key of `view`, locked up until Release. FAILED_PRECONDITION
+  // without a key.
+  absl::StatusOr<UnreleasedSignature> Compute(const View& view, std::string_view message) const;
+  // Its octets, given the journal's proof. FAILED_PRECONDITION when key or enrolment were changed
+  // since the view was taken.
+  absl::StatusOr<std::string> Release(const View& view, const DurableRecord& proof,
+                                      const UnreleasedSignature& signature) const;
+  // Both.
   absl::StatusOr<std::string> Sign(const View& view, const DurableRecord& proof,
                                    std::string_view message) const;
 

@@ -68,8 +68,7 @@ absl::StatusOr<std::unique_ptr<Journal>> OpenJournal(const Daemon& daemon, const
                    }));
   RETURN_IF_ERROR(ledger.status());
   if (journal->torn_octets() > 0) {
-    LogWarning("journal_tail_cut",
-               {{"octets", journal->torn_octets()}, {"path", journal->path()}});
+    LogWarning("journal_tail_cut", {{"octets", journal->torn_octets()}, {"path", journal->path()}});
   }
   return journal;
 }
@@ -80,9 +79,9 @@ absl::Status Serve(Daemon& daemon) {
   // A limit on file sizes is a full disk to the journal, not a death.
   ::signal(SIGXFSZ, SIG_IGN);
   // First of all, while keyd has one thread, no key and the right to start a program.
-  ASSIGN_OR_RETURN(KeystoreSetup keystores,
-                   SetUpKeystores(daemon.layout(), daemon.config(), daemon.state_dir(),
-                                  ProcessEnvironment()));
+  ASSIGN_OR_RETURN(
+      KeystoreSetup keystores,
+      SetUpKeystores(daemon.layout(), daemon.config(), daemon.state_dir(), ProcessEnvironment()));
   CleanEnvironment();
   Hardening hardening;
   RETURN_IF_ERROR(hardening.Accept(daemon.config().accept_missing_hardening));
@@ -96,7 +95,8 @@ absl::Status Serve(Daemon& daemon) {
                    Rates::Create(daemon.config().signing_rates, clock));
   AssignmentLedger ledger(daemon.state_dir());
   CreatedClock created(clock);
-  ASSIGN_OR_RETURN(const std::unique_ptr<KeyRing> keys, KeyRing::Load(daemon.state_dir(), keystores.options));
+  ASSIGN_OR_RETURN(const std::unique_ptr<KeyRing> keys,
+                   KeyRing::Load(daemon.state_dir(), keystores.options));
   ASSIGN_OR_RETURN(const std::unique_ptr<Journal> journal,
                    OpenJournal(daemon, *keys, ledger, created));
 
@@ -110,7 +110,8 @@ absl::Status Serve(Daemon& daemon) {
   SigningBoundary boundary({*keys, recorder, ledger, grants, created, *rates});
   Custody custody(*keys, recorder, grants, created, *rates);
   BoundHeapForPeers(kHeapForPeersOfKeyd);
-  CallLoop request_loop(kRequestsAtOnce), result_loop(kResultsAtOnce);
+  const auto push = [&journal = *journal] { journal.Push(); };
+  CallLoop request_loop(kRequestsAtOnce, push), result_loop(kResultsAtOnce, push);
   RequestService request_service(boundary, *keys, request_loop);
   ResultService result_service(boundary, result_loop);
   OwnerService owner_service({custody, *keys, *journal, recorder, checkpointer, *rates, hardening,
@@ -124,14 +125,13 @@ absl::Status Serve(Daemon& daemon) {
     o.max_message_octets = max_message;
     return o;
   };
-  ASSIGN_OR_RETURN(const auto request_server,
-                   RoleServer::Start(options("request", "netd", 64 * 1024), {&request_service},
-                                     &request_loop));
-  request_service.peers().Set(request_server.get());
   ASSIGN_OR_RETURN(
-      const auto result_server,
-      RoleServer::Start(options("result", "runnerd", 2 * 1024 * 1024), {&result_service},
-                        &result_loop));
+      const auto request_server,
+      RoleServer::Start(options("request", "netd", 64 * 1024), {&request_service}, &request_loop));
+  request_service.peers().Set(request_server.get());
+  ASSIGN_OR_RETURN(const auto result_server,
+                   RoleServer::Start(options("result", "runnerd", 2 * 1024 * 1024),
+                                     {&result_service}, &result_loop));
   result_service.peers().Set(result_server.get());
   ASSIGN_OR_RETURN(const auto owner_server,
                    RoleServer::Start(options("owner", "cli", 64 * 1024), {&owner_service}));
@@ -167,8 +167,7 @@ int Main(int argc, char** argv) {
   const absl::Status status = daemon.ok() ? Serve(*daemon) : daemon.status();
   if (status.ok()) return kCleanStop;
   // A disk that is full may have room later: the supervisor tries again.
-  if (absl::IsAborted(status) || absl::IsUnavailable(status) ||
-      absl::IsResourceExhausted(status)) {
+  if (absl::IsAborted(status) || absl::IsUnavailable(status) || absl::IsResourceExhausted(status)) {
     LogError("failed_at_work", {{"cause", std::string(status.message())}});
     return kFailedAtWork;
   }

@@ -123,9 +123,12 @@ absl::StatusOr<SigningBoundary::Pending> SigningBoundary::Submit(const KeyRing::
 }
 
 absl::StatusOr<SignedOctets> SigningBoundary::Finish(const Pending& pending) {
+  // The curve takes its time while the disk takes its own.
+  ASSIGN_OR_RETURN(const UnreleasedSignature signature,
+                   parts_.keys.Compute(pending.view, pending.octets));
   ASSIGN_OR_RETURN(const DurableRecord proof, parts_.recorder.Wait(pending.record));
   SignedOctets out;
-  ASSIGN_OR_RETURN(out.signature, parts_.keys.Sign(pending.view, proof, pending.octets));
+  ASSIGN_OR_RETURN(out.signature, parts_.keys.Release(pending.view, proof, signature));
   parts_.recorder.CountSignature();
   out.worker_pubkey = pending.view.public_key_hex();
   out.sha256 = pending.sha256;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // SigningBoundary: what the roles "request" and "result" can have signed. For each call, in this
 // order: rate, key and enrolment, `created`, validate and compose, no equivocation, grant; then make
-// the journal record durable, sign, answer. A refusal is recorded as well, and takes nothing of what
+// the journal record durable and release the signature. A refusal is recorded as well, and takes nothing of what
 // comes after it in that order (docs/SIGNING.md).
 //
 //   absl::StatusOr<SignedHttp> s = boundary.SignRequest(caller, {.intent = Intent::kPoll});
@@ -52,7 +52,7 @@ class SigningBoundary {
   explicit SigningBoundary(Parts parts) : parts_(parts) {}
 
   // The first half of a signing: all that is checked was checked, and the record was handed to the
-  // journal. Nothing is signed before Finish has seen the record durable.
+  // journal. No signature is released before Finish has seen the record durable.
   struct Pending {
     KeyRing::View view;
     Journal::Ticket record;
@@ -66,7 +66,7 @@ class SigningBoundary {
   absl::StatusOr<Pending> Begin(const Caller& caller, const UntrustedResult& result);
   absl::StatusOr<Pending> Begin(const Caller& caller, const UntrustedRawText& raw);
 
-  // The second half: waits for the record, then signs.
+  // The second half: signs, and releases the signature when the record is durable.
   absl::StatusOr<SignedOctets> Finish(const Pending& pending);
   absl::StatusOr<SignedHttp> Finish(const PendingRequest& pending);
 

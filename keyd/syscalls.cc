@@ -70,6 +70,7 @@ AllowList MakeList() {
       {"pwrite64", {}, "journal and ledger"},
       {"lseek", {}, "C library: the end of a stream that was not read to its end"},
       {"fsync", {}, "key file, folders"},
+      {"sync_file_range", {}, "journal: the disk begins while keyd computes"},
       {"fdatasync", {}, "journal: a record is durable before its signature leaves"},
       {"ftruncate", {}, "SecretMemory, ledger, a journal's tail that was not written"},
       {"fallocate", {}, "journal and ledger: room before it is needed"},

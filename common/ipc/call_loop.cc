@@ -41,6 +41,7 @@ void CallLoop::Run() {
       }
     } while (queue_->AsyncNext(&tag, &ok, gpr_inf_past(GPR_CLOCK_MONOTONIC)) ==
              grpc::CompletionQueue::GOT_EVENT);
+    all_begun_();
     for (AnySlot* slot : group) slot->Respond();
     group.clear();
   }

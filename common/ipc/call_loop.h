@@ -36,7 +36,10 @@ class CallLoop {
   using Begin = std::function<Answer(const grpc::ServerContext&, const Request&, Response&)>;
 
   // At most `slots` calls of each method are under way at once. More of them wait inside gRPC, which the server bounds.
-  explicit CallLoop(int slots) : slots_(slots) {}
+  // `all_begun` runs on the loop's thread between a group's beginnings and its answers.
+  explicit CallLoop(
+      int slots, std::function<void()> all_begun = [] {})
+      : slots_(slots), all_begun_(std::move(all_begun)) {}
   ~CallLoop();
   CallLoop(const CallLoop&) = delete;
   CallLoop& operator=(const CallLoop&) = delete;
@@ -111,6 +114,7 @@ class CallLoop {
   void Reuse(AnySlot& slot);
 
   const int slots_;
+  const std::function<void()> all_begun_;
   std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::vector<std::unique_ptr<AnySlot>> slots_of_all_;  // of all methods
   std::mutex mutex_;

@@ -68,6 +68,40 @@ TEST_P(JournalFault, NothingIsReleasedWithoutADurableRecord) {
   }
 }
 
+// As keyd does it: calls begin together, their records go to the disk, more calls begin meanwhile.
+TEST_P(JournalFault, AGroupThatWasPushedIsReleasedWholeOrNotAtAll) {
+  for (int fail_at = 1; fail_at <= 8; ++fail_at) {
+    auto disk = std::make_shared<FaultyDisk>();
+    disk->fail_at = kToBegin + fail_at;
+    disk->short_write = GetParam();
+    Rig rig(SomeEnrolment(), kSomeSeed, std::make_unique<FaultyFolder>(disk));
+    std::set<std::string> released;
+    std::vector<SigningBoundary::Pending> begun;
+    const auto begin = [&](int number) {
+      const UntrustedRawText raw{"u-1", "asg-1", Sha256(std::to_string(number))};
+      if (auto pending = rig.boundary.Begin(kRunnerd, raw); pending.ok()) {
+        begun.push_back(*std::move(pending));
+      }
+    };
+    for (int round = 0; round < 4; ++round) {
+      begin(4 * round);
+      begin(4 * round + 1);
+      rig.journal->Push();
+      begin(4 * round + 2);  // of the next group
+      rig.journal->Push();   // changes nothing: a group is on its way
+      const size_t held = begun.size() > 2 ? begun.size() - 1 : 0;
+      for (size_t i = 0; i < held; ++i) {
+        const auto answer = rig.boundary.Finish(begun[i]);
+        if (answer.ok()) released.insert(answer->sha256);
+      }
+      begun.erase(begun.begin(), begun.begin() + static_cast<std::ptrdiff_t>(held));
+    }
+    const std::set<std::string> durable = DigestsIn(disk->Durable());
+    EXPECT_EQ(released, durable) << fail_at;
+    EXPECT_EQ(rig.recorder.signatures(), released.size());
+  }
+}
+
 TEST_P(JournalFault, UnderConcurrencyToo) {
   for (const int fail_at : {1, 2, 5, 8, 13, 20}) {
     auto disk = std::make_shared<FaultyDisk>();
@@ -81,7 +115,10 @@ TEST_P(JournalFault, UnderConcurrencyToo) {
       threads.emplace_back([&, t] {
         for (int i = 0; i < 20; ++i) {
           UntrustedRawText raw{"u-1", "asg-1", Sha256(std::to_string(t * 100 + i))};
-          const auto answer = rig.boundary.SignRawText(kRunnerd, raw);
+          const auto begun = rig.boundary.Begin(kRunnerd, raw);
+          if (!begun.ok()) continue;
+          if (t % 2 == 0) rig.journal->Push();
+          const auto answer = rig.boundary.Finish(*begun);
           if (!answer.ok()) continue;
           std::lock_guard lock(mutex);
           released.insert(answer->sha256);

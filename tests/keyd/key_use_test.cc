@@ -46,12 +46,15 @@ TEST(KeyUse, TheSignerRefusesAProofOfSomethingElse) {
   entry.digest = ToDigest(Sha256("message"));
   const auto proof = rig.journal->Append(entry);
   ASSERT_TRUE(proof.ok());
-  EXPECT_TRUE(SignDurable(key, *proof, "message").ok());
-  EXPECT_EQ(SignDurable(key, *proof, "massage").status().code(), absl::StatusCode::kInternal);
+  const auto signature = UnreleasedSignature::Make(key, "message");
+  const auto other = UnreleasedSignature::Make(key, "massage");
+  ASSERT_TRUE(signature.ok() && other.ok());
+  EXPECT_TRUE(signature->Release(*proof).ok());
+  EXPECT_EQ(other->Release(*proof).status().code(), absl::StatusCode::kInternal);
   entry.outcome = Outcome::kRefused;
   const auto refusal = rig.journal->Append(entry);
   ASSERT_TRUE(refusal.ok());
-  EXPECT_EQ(SignDurable(key, *refusal, "message").status().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(signature->Release(*refusal).status().code(), absl::StatusCode::kInternal);
 }
 
 TEST(KeyUse, TheSelfTestPasses) { EXPECT_TRUE(SelfTest().ok()) << SelfTest(); }
