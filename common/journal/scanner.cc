@@ -19,7 +19,7 @@ bool IsZero(std::string_view octets) {
 }
 
 // True when one of the sectors that [begin, end) of the file touches is missing from `octets`,
-// which begin at `begin`. Neither a length word nor a body nor a chain value has that many zero
+// which begin at `begin`. Neither a length word nor a body nor a check has that many zero
 // octets in these places, but for one octet alone at the end: that one counts if
 // `all_but_last_good`.
 bool MissesASector(std::string_view octets, uint64_t begin, uint64_t end, bool all_but_last_good) {

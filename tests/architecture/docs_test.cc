@@ -31,6 +31,8 @@ constexpr const char* kPages[] = {"README.md",
                                   "docs/SIGNING.md",
                                   "docs/THREATS.md",
                                   "docs/formats/database.md",
+                                  "docs/formats/feature-schema.md",
+                                  "docs/formats/journal-export.md",
                                   "docs/formats/journal.md",
                                   "docs/formats/runnerd.md",
                                   "docs/formats/sealed-key.md"};
