@@ -117,8 +117,8 @@ absl::StatusOr<std::string> ReadSource(SealKind kind, const SealSources& sources
     least = kLeastPassphraseOctets;
     if (path->empty()) {
       return Missing(
-          "a passphrase is needed: start with `auspex daemon --ask-passphrase`, or set "
-          "AUSPEX_KEYD_PASSPHRASE_FILE to a file that holds it");
+          "a passphrase is needed: let the command that starts keyd ask for it (auspex daemon "
+          "--ask-passphrase), or set AUSPEX_KEYD_PASSPHRASE_FILE to a file that holds it");
     }
   }
   ASSIGN_OR_RETURN(std::string secret, ReadWithoutCopies(*path));

@@ -111,6 +111,6 @@ int main(int argc, char** argv) {
   absl::Status status = daemon.status();
   if (status.ok()) status = auspex::stated::Run(*daemon);
   if (status.ok()) return 0;
-  auspex::LogError("refused_to_start", {{"reason", std::string(status.message())}});
+  auspex::LogError("refused_to_start", {{"cause", std::string(status.message())}});
   return auspex::stated::kExitRefused;
 }

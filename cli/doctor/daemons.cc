@@ -19,6 +19,11 @@ constexpr char kKilled[] =
     "restart it and read its log; a keyd that was killed by SIGSYS made a system call that its "
     "filter denies (the kernel's log names it): a defect, or somebody inside it";
 
+// What to do about a daemon that could not be started for the look: one that refused says itself what it lacks.
+std::string Remedy(const absl::Status& need, const char* otherwise) {
+  return absl::IsFailedPrecondition(need) ? "mend what it names, and look again" : otherwise;
+}
+
 std::string Cause(const absl::Status& status) { return Clean(std::string(status.message())); }
 
 void CheckState(Worker& worker, Checks& checks) {
@@ -177,7 +182,7 @@ void CheckDaemons(Worker& worker, const Session& session, Checks& checks) {
        resting.empty() ? std::string() : start});
 
   if (const absl::Status need = worker.Need({"keyd"}); !need.ok()) {
-    checks.push_back({"keyd", Health::kFailure, Cause(need), kKilled});
+    checks.push_back({"keyd", Health::kFailure, Cause(need), Remedy(need, kKilled)});
   } else if (const absl::StatusOr<keyd_v1::KeyStatus> status = worker->KeyStatus(); !status.ok()) {
     checks.push_back({"keyd", Health::kFailure, Cause(status.status()), kKilled});
   } else {
@@ -185,13 +190,13 @@ void CheckDaemons(Worker& worker, const Session& session, Checks& checks) {
     CheckKeyStatus(*status, session.output.program(), checks);
   }
   if (const absl::Status need = worker.Need({"stated"}); !need.ok()) {
-    checks.push_back({"stated", Health::kFailure, Cause(need), "read its log"});
+    checks.push_back({"stated", Health::kFailure, Cause(need), Remedy(need, "read its log")});
   } else {
     CheckState(worker, checks);
   }
   // Alone it is given no unit meanwhile, and what is started for the look is stopped after it.
   if (const absl::Status need = worker.Need({"runnerd"}); !need.ok()) {
-    checks.push_back({"runnerd", Health::kFailure, Cause(need), "read its log"});
+    checks.push_back({"runnerd", Health::kFailure, Cause(need), Remedy(need, "read its log")});
   } else {
     CheckSandbox(worker, checks);
   }

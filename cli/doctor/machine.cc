@@ -132,7 +132,7 @@ void CheckSeparation(const Session& session, Checks& checks) {
             "sockets and read the sealed key together with a local secret that seals it";
   checks.push_back({"separation", Health::kWarning, who,
                     "system mode, or a seal that this user cannot read at rest (a credential, a "
-                    "passphrase, the Secret Service)"});
+                    "passphrase, the Secret Service): auspex key seal --help"});
 }
 
 void CheckFiles(const Session& session, Checks& checks) {

@@ -124,7 +124,7 @@ void PrintReport(const Output& output, const LabReport& report) {
                   " results/s); start ", Decimals(report.start_seconds, 2), " s, receipts ",
                   Decimals(report.receipt_seconds, 2), " s"));
   if (!report.options.keep) {
-    output.Line("everything was stopped and removed; --keep leaves it running");
+    output.Line("everything was stopped and removed, the journals too; --keep leaves it running");
     return;
   }
   output.Line("");

@@ -34,8 +34,8 @@ constexpr size_t kLogTail = 2000;
 
 constexpr std::array<std::string_view, 4> kStartOrder = {"keyd", "stated", "runnerd", "netd"};
 
-// The last part of what a daemon logged.
-std::string Tail(int fd) {
+// The last line of what a daemon logged, which says why it ended.
+std::string LastLine(int fd) {
   struct stat info {};
   if (fd < 0 || fstat(fd, &info) != 0) return "";
   const off_t from = std::max<off_t>(0, info.st_size - static_cast<off_t>(kLogTail));
@@ -43,8 +43,24 @@ std::string Tail(int fd) {
   const ssize_t got = pread(fd, text.data(), text.size(), from);
   text.resize(got > 0 ? static_cast<size_t>(got) : 0);
   while (!text.empty() && text.back() == '\n') text.pop_back();
-  // The last line is the one that says why.
   return text.substr(text.rfind('\n') + 1);
+}
+
+// The cause in a daemon's line about a refused start, as it was before the log quoted it; empty when
+// `line` is another one.
+std::string RefusalCause(std::string_view line) {
+  constexpr std::string_view kRefused = " event=refused_to_start cause=\"";
+  const size_t at = line.find(kRefused);
+  if (at == std::string_view::npos || line.back() != '"') return "";
+  line = line.substr(at + kRefused.size());
+  line.remove_suffix(1);
+  std::string cause;
+  for (size_t i = 0; i < line.size(); ++i) {
+    // What the log wrote as \xNN was not printable, and stays so.
+    if (line[i] == '\\' && i + 1 < line.size() && line[i + 1] != 'x') ++i;
+    cause += line[i];
+  }
+  return cause;
 }
 
 class Deadline {
@@ -182,11 +198,15 @@ absl::Status TransientDaemons::Start(const std::vector<std::string>& names) {
       cause = Cat("auspex-", running.name, " ",
                   status ? DescribeEnd(*status) : "closed its ready pipe");
     }
-    const std::string why = Tail(running.log.get());
-    const std::string message = why.empty() ? cause : Cat(cause, ": ", why);
+    const std::string why = LastLine(running.log.get());
+    const std::string refusal = RefusalCause(why);
+    const std::string name = running.name;
     // A daemon that is down must not look like one that this object keeps up.
     running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(i));
-    return absl::FailedPreconditionError(message);
+    if (!refusal.empty()) {
+      return absl::FailedPreconditionError(Cat("auspex-", name, " refused to start: ", refusal));
+    }
+    return absl::UnavailableError(why.empty() ? cause : Cat(cause, ": ", why));
   }
   return absl::OkStatus();
 }

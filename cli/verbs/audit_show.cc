@@ -94,6 +94,10 @@ void AddAuditShow(CLI::App& audit, Chosen& chosen) {
   show->add_option("--limit", options->limit, "At most N records; 0 is all")->capture_default_str();
   AddFileOptions(*show, options->files);
   show->footer(
+      "Columns: sequence, time, role of the caller, intent, unit, subject, outcome, the first "
+      "digits of\n"
+      "the signed octets' SHA-256 or the cause of a refusal. For scripts: --json, which has all of "
+      "it.\n\n"
       "Example: auspex audit show --intent sign_result --since 2026-01-31\n"
       "Example: auspex audit show --outcome refused --limit 20\n"
       "Example: auspex audit show --journal copy-of-journal --unit unit-17");

@@ -51,6 +51,10 @@ int RunDaemon(Session& session, const DaemonOptions& options) {
     return kExitRefused;
   }
   const absl::StatusOr<UniqueFd> alone = TakeLock(*folder + "/supervisor.lock", kSupervisorLockMs);
+  if (!alone.ok() && !absl::IsFailedPrecondition(alone.status())) {
+    output.Error("daemon", alone.status());
+    return kExitRefused;
+  }
   if (!alone.ok()) {
     output.Error(
         "daemon",

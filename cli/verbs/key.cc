@@ -49,6 +49,13 @@ std::string Kept(const std::string& keystore, const std::string& seal) {
   return seal.empty() ? keystore : Cat(keystore, ", sealed by ", seal);
 }
 
+// A key under a passphrase changes how the worker is started from now on.
+void TellOfPassphrase(const Output& output, const std::string& seal) {
+  if (seal != "passphrase") return;
+  output.Line(Cat("keyd needs the passphrase at each start: ", output.program(),
+                  " daemon --ask-passphrase, or AUSPEX_KEYD_PASSPHRASE_FILE"));
+}
+
 // keyd, and what it says of the key. A keyd that refuses to start is a refusal of the verb.
 // `seals`: the verb will seal the key, so that a passphrase is asked for twice.
 absl::StatusOr<keyd_v1::KeyStatus> Ready(Session& session, Worker& worker, int& code,
@@ -138,6 +145,7 @@ int TellNewKey(Session& session, Worker& worker, const keyd_v1::KeyIdentity& ide
   output.Fields({{"pubkey", Clean(identity.public_key_hex())},
                  {"keystore", Clean(Kept(keystore, seal))},
                  {"advice", status.ok() ? Clean(status->advice()) : std::string()}});
+  TellOfPassphrase(output, seal);
   output.Line(Cat("next: ", output.program(), " bootstrap"));
   return kExitOk;
 }
@@ -209,6 +217,7 @@ int RunKeySeal(Session& session, const PlaceOptions& options) {
   }
   output.Fields({{"keystore", Clean(Kept(sealed->keystore(), sealed->seal()))},
                  {"was", Clean(sealed->was())}});
+  TellOfPassphrase(output, sealed->seal());
   return kExitOk;
 }
 
@@ -267,6 +276,13 @@ std::vector<std::string> Words(const Map& map) {
   return words;
 }
 
+constexpr char kSealsHelp[] =
+    "Seals: credential    a secret that systemd hands to keyd\n"
+    "       passphrase    asked for whenever keyd starts (--ask-passphrase)\n"
+    "       local-secret  a file beside the key: who can read one can read both\n"
+    "       machine       this machine's id, which is no secret; needs "
+    "keyd.allow_machine_bound_key\n\n";
+
 void AddPlaceOptions(CLI::App* verb, PlaceOptions& options) {
   verb->add_option("--keystore", options.keystore, "Where the key is kept")
       ->check(CLI::IsMember(Words(kKeystores)));
@@ -288,10 +304,10 @@ void AddKeyVerbs(CLI::App& app, Chosen& chosen) {
   auto create_options = std::make_shared<PlaceOptions>();
   CLI::App* create = key->add_subcommand("create", "Make a key, without enrolling");
   AddPlaceOptions(create, *create_options);
-  create->footer(
-      "Without options: the configured keystore, else the best there is.\n\n"
-      "Examples: auspex key create\n"
-      "          auspex key create --keystore sealed-file --seal passphrase");
+  create->footer(Cat("Without options: the configured keystore, else the best there is.\n\n",
+                     kSealsHelp,
+                     "Examples: auspex key create\n"
+                     "          auspex key create --seal passphrase --ask-passphrase"));
   Runs(create, chosen, create_options, RunKeyCreate);
 
   auto import_options = std::make_shared<ImportOptions>();
@@ -306,19 +322,19 @@ void AddKeyVerbs(CLI::App& app, Chosen& chosen) {
                    "The existing worker's key in the Secret Service, which stays there");
   AddPlaceOptions(import, *import_options);
   import->footer(
-      "The command copies the file inside the kernel; only keyd reads it.\n\n"
-      "Examples: auspex key import ~/.local/share/auspexai-worker/keystore.enc\n"
-      "          auspex key import seed.hex --format raw-seed --keystore sealed-file\n"
-      "          auspex key import --from-secret-service");
+      Cat("The command copies the file inside the kernel; only keyd reads it.\n\n", kSealsHelp,
+          "Examples: auspex key import ~/.local/share/auspexai-worker/keystore.enc\n"
+          "          auspex key import seed.hex --format raw-seed --keystore sealed-file\n"
+          "          auspex key import --from-secret-service"));
   Runs(import, chosen, import_options, RunKeyImport);
 
   auto seal_options = std::make_shared<PlaceOptions>();
   CLI::App* seal = key->add_subcommand("seal", "Keep the key elsewhere, or under another seal");
   AddPlaceOptions(seal, *seal_options);
-  seal->footer(
-      "The new form is written and opened again before the old one is wiped.\n\n"
-      "Examples: auspex key seal --keystore secret-service\n"
-      "          auspex key seal --seal passphrase");
+  seal->footer(Cat("The new form is written and opened again before the old one is wiped.\n\n",
+                   kSealsHelp,
+                   "Examples: auspex key seal --keystore secret-service\n"
+                   "          auspex key seal --seal passphrase --ask-passphrase"));
   Runs(seal, chosen, seal_options, RunKeySeal);
 
   auto destroy_options = std::make_shared<DestroyOptions>();

@@ -196,6 +196,7 @@ TEST_F(KeyTest, APassphraseIsAskedForWithoutEchoAndTwiceBeforeItSeals) {
   shown.clear();
   EXPECT_EQ(AtATerminal(create, {phrase, phrase}, shown), 0) << shown;
   EXPECT_THAT(shown, AllOf(HasSubstr("passphrase"), Not(HasSubstr(phrase))));
+  EXPECT_THAT(shown, HasSubstr("daemon --ask-passphrase"));
   shown.clear();
   const std::vector<std::string> show = {"--home", home_.path(), "key", "show", "--ask-passphrase"};
   EXPECT_EQ(AtATerminal(show, {phrase}, shown), 0) << shown;

@@ -7,6 +7,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "cli/process/instance_lock.h"
@@ -15,7 +16,10 @@
 namespace auspex::cli {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class TransientTest : public ::testing::Test {
  protected:
@@ -63,6 +67,32 @@ TEST_F(TransientTest, SecondDaemonOfAHomeIsRefused) {
   EXPECT_EQ(outcome.code, 2);
   EXPECT_THAT(outcome.err, HasSubstr("runs already"));
   EXPECT_THAT(outcome.err, HasSubstr(std::to_string(getpid())));
+}
+
+TEST_F(TransientTest, ARefusedStartIsToldAsItsCauseAndNotAsALineOfTheLog) {
+  {
+    std::ofstream file(home_.path() + "/worker.toml");
+    file << "[keyd]\naccept_missing_hardening = [\"landlok\"]\n";
+  }
+  const Outcome shown = Auspex({"key", "show"});
+  EXPECT_EQ(shown.code, 2);
+  EXPECT_THAT(shown.err, HasSubstr("auspex-keyd refused to start: "));
+  EXPECT_THAT(shown.err, HasSubstr("landlok"));
+  EXPECT_THAT(shown.err, Not(AnyOf(HasSubstr("level="), HasSubstr("\\"))));
+  // Nor is the owner told of attacks when keyd said itself what it lacks.
+  const Outcome doctor = Auspex({"doctor"});
+  EXPECT_EQ(doctor.code, 1);
+  EXPECT_THAT(doctor.out, AllOf(HasSubstr("refused to start"), Not(HasSubstr("SIGSYS"))));
+}
+
+TEST_F(TransientTest, ALockThatCannotBeTakenIsNotAnotherDaemon) {
+  std::filesystem::create_directories(home_.path() + "/run/command");
+  for (const char* folder : {"/run", "/run/command"})
+    ASSERT_EQ(chmod((home_.path() + folder).c_str(), 0700), 0);
+  std::filesystem::create_symlink("/nowhere", home_.path() + "/run/command/supervisor.lock");
+  const Outcome outcome = Auspex({"daemon"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("supervisor.lock"), Not(HasSubstr("runs already"))));
 }
 
 TEST_F(TransientTest, SystemModeSaysHowToStartTheServices) {
