@@ -2,6 +2,7 @@
 #include "keyd/self_test.h"
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "common/base/status_macros.h"
 #include "common/crypto/ed25519.h"
 #include "common/crypto/sha256.h"
+#include "common/log/log.h"
 #include "keyd/memory_journal.h"
 #include "keyd/signing_boundary.h"
 
@@ -139,13 +141,14 @@ absl::Status CheckComposition(Recorder& recorder, const Clock& clock) {
 
 absl::Status SelfTest() {
   const StandingClock clock;
-  ASSIGN_OR_RETURN(
-      const std::unique_ptr<Journal> journal,
-      Journal::Open(std::make_unique<MemoryJournalFolder>(), JournalOptions{}, clock.NowMicros(),
-                    [](const JournalRecord&) {}));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Journal> journal,
+                   Journal::Open(std::make_unique<MemoryJournalFolder>(), JournalOptions{},
+                                 clock.NowMicros(), [](const JournalRecord&) {}));
   Recorder recorder(*journal, clock);
   for (const Vector& vector : kVectors) RETURN_IF_ERROR(CheckVector(vector, recorder));
-  return CheckComposition(recorder, clock);
+  RETURN_IF_ERROR(CheckComposition(recorder, clock));
+  LogInfo("self_test_passed", {{"vectors", std::size(kVectors)}});
+  return absl::OkStatus();
 }
 
 }  // namespace auspex::keyd

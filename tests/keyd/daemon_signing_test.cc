@@ -191,6 +191,15 @@ TEST_F(DaemonSigning, ManyAtOnceAllVerifyAndTheJournalIsWhole) {
   EXPECT_EQ(AsText(tree.Root()), status.journal_root());
 }
 
+TEST(DaemonStart, TestsItselfBeforeItServes) {
+  const ScratchDir home;
+  const KeydProcess keyd(home.path());
+  ASSERT_TRUE(keyd.ready()) << keyd.log();
+  const size_t tested = keyd.log().find("event=self_test_passed");
+  ASSERT_NE(tested, std::string::npos) << keyd.log();
+  EXPECT_LT(tested, keyd.log().find("event=serving"));
+}
+
 TEST(DaemonWithoutKey, ServesAndSaysWhatToDo) {
   const ScratchDir home;
   const KeydProcess keyd(home.path());

@@ -213,6 +213,20 @@ TEST(KeyStoreWipe, WhatWasReplacedOrDestroyedIsOverwrittenNotOnlyUnlinked) {
   EXPECT_EQ(ContentOf(new_key.get()), std::string(kSealedOctets, '\0'));
 }
 
+// Whatever becomes of an import.
+TEST(KeyStoreWipe, TheFileThatAnImportCameInIsOverwrittenAndRemoved) {
+  const ScratchDir dir;
+  Rig rig;
+  const std::string path = dir.path() + "/import.key";
+  ASSERT_TRUE(WriteFileAtomically(path, kSomeSeed, 0600).ok());
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const absl::Status status =
+      rig.custody.ImportKey({Role::kOwner, 1, 1}, path, KeyFormat::kGuess, Place{});
+  EXPECT_EQ(status.code(), absl::StatusCode::kAlreadyExists) << status;
+  EXPECT_EQ(ContentOf(file.get()), std::string(kSomeSeed.size(), '\0'));
+  EXPECT_NE(::access(path.c_str(), F_OK), 0);
+}
+
 TEST(SecretMemoryEnd, IsWipedBeforeItIsGivenBack) {
   for (const bool locked : {false, true}) {
     auto memory =
