@@ -91,18 +91,6 @@ std::string MachineIdentity() {
   return "";
 }
 
-std::string_view KeyFormatName(KeyFormat format) {
-  switch (format) {
-    case KeyFormat::kRawSeed:
-      return "a raw seed";
-    case KeyFormat::kKeystoreEnc:
-      return "a keystore.enc";
-    case KeyFormat::kGuess:
-      break;
-  }
-  return "a key file";
-}
-
 absl::StatusOr<SecretMemory> SeedFromRaw(std::span<const unsigned char> untrusted_file) {
   ASSIGN_OR_RETURN(SecretMemory seed, SecretMemory::Create(kSeedOctets));
   const size_t size = untrusted_file.size();

@@ -19,8 +19,6 @@ namespace auspex::keyd {
 std::string MachineIdentity();
 
 enum class KeyFormat { kGuess, kRawSeed, kKeystoreEnc };
-// "a raw seed", "a keystore.enc".
-std::string_view KeyFormatName(KeyFormat format);
 
 // Largest file of any form.
 inline constexpr size_t kMaxKeyFileOctets = 4096;

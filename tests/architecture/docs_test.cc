@@ -98,6 +98,21 @@ TEST(Docs, EveryTestThatIsNamedExists) {
   }
 }
 
+TEST(Docs, TheReadingOrderHasEveryFileOfKeyd) {
+  const std::string section = Section(ReadTreeFile("docs/SIGNING.md"), "Reading the code");
+  const Set named = All(section, "`(?:keyd/)?([a-z_]+/?)`");
+  Set files;
+  for (const Source& source : Sources({".cc", ".h"})) {
+    if (!source.path.starts_with("keyd/")) continue;
+    const std::string name = source.path.substr(5);
+    const size_t folder = name.find('/');
+    files.insert(folder == std::string::npos ? name.substr(0, name.find('.'))
+                                             : name.substr(0, folder + 1));
+  }
+  ASSERT_GT(files.size(), 30u) << "keyd's files were not found";
+  EXPECT_THAT(Without(files, named), IsEmpty());
+}
+
 TEST(Docs, EveryPromiseIsBoundToTests) {
   const std::string page = ReadTreeFile("docs/PROMISES.md");
   for (int number = 1; number <= 16; ++number) {
