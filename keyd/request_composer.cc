@@ -94,6 +94,10 @@ absl::StatusOr<ComposedRequest> ComposeRequest(const UntrustedRequest& request,
       return absl::InvalidArgumentError(
           Cat("body_sha256: ", request.body_sha256.size(), " octets, not 32"));
     }
+    // No body has it, and to the ledger it means that there was no submission yet.
+    if (ToDigest(request.body_sha256) == Digest32{}) {
+      return absl::InvalidArgumentError("body_sha256: zeros are the digest of nothing");
+    }
     out.body = ToDigest(request.body_sha256);
     out.parts.content_digest = ContentDigestHeader(request.body_sha256);
   }

@@ -31,6 +31,17 @@ TEST(Equivocation, TheSameSubmissionIsSignedAgainAnotherIsNot) {
   EXPECT_TRUE(rig.boundary.SignRequest(kNetd, Submission("asg-2", "two")).ok());
 }
 
+// The ledger's mark for "no submission yet" is a digest of zeros.
+TEST(Equivocation, ADigestOfZerosIsNoWayAround) {
+  Rig rig;
+  UntrustedRequest zeros = Submission("asg-1", "one");
+  zeros.body_sha256 = std::string(32, '\0');
+  const bool first = rig.boundary.SignRequest(kNetd, zeros).ok();
+  const bool second = rig.boundary.SignRequest(kNetd, Submission("asg-1", "two")).ok();
+  EXPECT_FALSE(first && second);
+  EXPECT_FALSE(rig.boundary.SignRequest(kNetd, zeros).ok());
+}
+
 TEST(Equivocation, AnotherUnitIdOrKeyIsNoWayAround) {
   Rig rig;
   ASSERT_TRUE(rig.boundary.SignRequest(kNetd, Submission("asg-1", "one")).ok());

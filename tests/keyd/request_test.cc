@@ -203,7 +203,7 @@ TEST(Requests, EachBadFieldIsRefusedByNameAndRecorded) {
   const auto manifest = [](UntrustedRequest& r, const std::string& v) { r.manifest_sha256 = v; };
   const auto body = [](UntrustedRequest& r, const std::string& v) { r.body_sha256 = v; };
   const std::vector<std::string> bad_body = {"", std::string(31, 'x'), std::string(33, 'x'),
-                                             std::string(64, 'a')};
+                                             std::string(64, 'a'), std::string(32, '\0')};
   std::vector<std::string> bad_units = bad_ids;
   bad_units.push_back("a.b");  // unreserved, but no unit id
   const std::vector<Case> cases = {
