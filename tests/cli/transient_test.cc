@@ -70,17 +70,18 @@ TEST_F(TransientTest, SecondDaemonOfAHomeIsRefused) {
 }
 
 TEST_F(TransientTest, ARefusedStartIsToldAsItsCauseAndNotAsALineOfTheLog) {
-  {
-    std::ofstream file(home_.path() + "/worker.toml");
-    file << "[keyd]\naccept_missing_hardening = [\"landlok\"]\n";
-  }
-  const Outcome shown = Auspex({"key", "show"});
+  // With a quotation mark, which the log escapes.
+  const std::string home = home_.path() + "/a\"b";
+  std::filesystem::create_directories(home + "/state/keyd");
+  ASSERT_EQ(chmod((home + "/state/keyd").c_str(), 0700), 0);
+  std::ofstream(home + "/state/keyd/key.sealed") << "not a sealed key";
+  const Outcome shown = RunProgram(BuiltProgram("auspex"), {"--home", home, "key", "show"});
   EXPECT_EQ(shown.code, 2);
   EXPECT_THAT(shown.err, HasSubstr("auspex-keyd refused to start: "));
-  EXPECT_THAT(shown.err, HasSubstr("landlok"));
+  EXPECT_THAT(shown.err, HasSubstr("/a\"b/state/keyd/key.sealed"));
   EXPECT_THAT(shown.err, Not(AnyOf(HasSubstr("level="), HasSubstr("\\"))));
   // Nor is the owner told of attacks when keyd said itself what it lacks.
-  const Outcome doctor = Auspex({"doctor"});
+  const Outcome doctor = RunProgram(BuiltProgram("auspex"), {"--home", home, "doctor"});
   EXPECT_EQ(doctor.code, 1);
   EXPECT_THAT(doctor.out, AllOf(HasSubstr("refused to start"), Not(HasSubstr("SIGSYS"))));
 }
