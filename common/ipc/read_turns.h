@@ -5,8 +5,9 @@
 // kTurnOctets, so that it goes back to poll(2), which comes back at once, past the calls that wait to be answered and ended.
 //
 // What gRPC holds for such a peer still grows with what it reads, and its own bounds do not count it. So at the end of a turn a
-// connection is cut when the heap holds more than BoundHeapForPeers said: the one that is read is the one that sends. The heap's free
-// pages are given back when it has become small again.
+// connection is cut when the heap holds more than BoundHeapForPeers said: first those, of any role, whose peers do not read what is
+// sent to them, so that one that fills the heap and then waits has nobody else cut; if there are none, the one that is read, which is
+// the one that sends. The heap's free pages are given back when it has become small again.
 //
 // It stands between gRPC and the C library by the linker's --wrap (CMakeLists.txt); gRPC has no hook for it. Right only with level-
 // triggered polling, which KeepGrpc sees to. Safe from any thread.

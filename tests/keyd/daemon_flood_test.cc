@@ -44,14 +44,13 @@ long ResidentKib(pid_t pid) {
   return -1;
 }
 
-// Floods the socket at `path`. True when the server ended the connection.
-bool Flood(const KeydProcess& keyd, const std::string& path, long& most_kib) {
+// A connection to the socket at `path`, past its door.
+UniqueFd Enter(const std::string& path, const timeval& patience) {
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
   EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  const timeval patience{5, 0};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   const auto key = ReadRoleKey(path);
   EXPECT_TRUE(key.ok()) << key.status();
@@ -59,7 +58,12 @@ bool Flood(const KeydProcess& keyd, const std::string& path, long& most_kib) {
   EXPECT_EQ(::send(fd.get(), words.data(), words.size(), MSG_NOSIGNAL), ssize_t(words.size()));
   char answer[256];
   EXPECT_GT(::recv(fd.get(), answer, sizeof answer, 0), 0);
+  return fd;
+}
 
+// Floods the socket at `path`. True when the server ended the connection.
+bool Flood(const KeydProcess& keyd, const std::string& path, long& most_kib) {
+  const UniqueFd fd = Enter(path, {5, 0});
   std::string octets = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + Frame(4, 0, 0, "");
   const std::string first = Remembered(":method", "POST") + Remembered(":scheme", "http") +
                             Remembered(":path", "/auspex.keyd.v1.RequestSigner/SignRequest") +
@@ -103,6 +107,42 @@ TEST(DaemonFlood, StreamsThatAreResetAtOnceCostThePeerItsConnectionAndNotTheMach
   const grpc::Status status = keyd.request()->SignRequest(Deadline().get(), poll, &answer);
   EXPECT_TRUE(status.ok()) << status.error_message();
   EXPECT_FALSE(answer.signature().empty());
+}
+
+// The peer of one role asks and never reads, until keyd keeps so much for it that it reads no more of it, on all the connections that
+// it may have. A peer of another role with a large message is answered all the same.
+TEST(DaemonFlood, WhoDoesNotReadItsAnswersHasNobodyElseCut) {
+  ScratchDir home;
+  KeydProcess keyd(home.path());
+  ASSERT_TRUE(keyd.ready()) << keyd.log();
+  keyd.CreateKey();
+  std::string pings;
+  for (int i = 0; i < 1000; ++i) pings += Frame(6, 0, 0, "12345678");
+  std::vector<UniqueFd> idle;
+  for (int i = 0; i < 14; ++i) {
+    idle.push_back(Enter(keyd.SocketPath("request"), {0, 300'000}));
+    const std::string begin = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + Frame(4, 0, 0, "");
+    ::send(idle.back().get(), begin.data(), begin.size(), MSG_NOSIGNAL);
+    // Ends when the socket takes no more for so long, or keyd has cut it.
+    for (int batch = 0; batch < 1000; ++batch) {
+      if (::send(idle.back().get(), pings.data(), pings.size(), MSG_NOSIGNAL) !=
+          ssize_t(pings.size())) {
+        break;
+      }
+    }
+  }
+  v1::SignResultRequest result;
+  result.set_unit_id("u-1");
+  result.set_assignment_id("asg-1");
+  result.set_completed_at("2026-07-19T23:21:50.000123+00:00");
+  result.set_schema_version(2);
+  result.set_ran_under("strict");
+  result.set_canonical_payload("{\"a\":\"" + std::string(1024 * 1024, 'x') + "\"}");
+  for (int i = 0; i < 3; ++i) {
+    v1::SignResultResponse answer;
+    const grpc::Status status = keyd.result()->SignResult(Deadline().get(), result, &answer);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+  }
 }
 
 }  // namespace
