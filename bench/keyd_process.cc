@@ -117,12 +117,4 @@ int KeydProcess::threads() const {
   return static_cast<int>(NumberAfter("/proc/" + std::to_string(pid_) + "/status", "Threads:"));
 }
 
-ScratchFolder::ScratchFolder() {
-  const char* parent = std::getenv("TMPDIR");
-  path_ = std::string(parent ? parent : "/tmp") + "/auspex-bench-XXXXXX";
-  if (::mkdtemp(path_.data()) == nullptr) Fail("no folder " + path_);
-}
-
-ScratchFolder::~ScratchFolder() { (void)RemoveTree(path_); }
-
 }  // namespace auspex::bench

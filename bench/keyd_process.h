@@ -8,6 +8,8 @@
 
 #include <string>
 
+#include "tests/support/temp_dir.h"
+
 namespace auspex::bench {
 
 [[noreturn]] void Fail(const std::string& what);
@@ -35,16 +37,7 @@ class KeydProcess {
   double start_ms_ = 0;
 };
 
-// A new folder under TMPDIR or /tmp, gone at the end.
-class ScratchFolder {
- public:
-  ScratchFolder();
-  ~ScratchFolder();
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+using ScratchFolder = testing::TempDir;
 
 }  // namespace auspex::bench
 

@@ -144,9 +144,4 @@ StorageStatus KeyRing::storage() const {
   return storage_;
 }
 
-bool KeyRing::key_in_secret_memory() const {
-  const View now = view();
-  return !now.key_ || now.key_->memory_kind() == SecretMemory::Kind::kSecretFd;
-}
-
 }  // namespace auspex::keyd

@@ -80,8 +80,6 @@ class KeyRing {
   StorageStatus storage() const;
   // As it was read at start; see MachineIdentity.
   const std::string& machine_identity() const { return machine_identity_; }
-  // False when the kernel gave no memfd_secret for the key in use (true without a key).
-  bool key_in_secret_memory() const;
 
  private:
   KeyRing(std::string state_dir, VaultOptions options);

@@ -121,6 +121,14 @@ absl::StatusOr<std::string> ReadSource(SealKind kind, const SealSources& sources
           "--ask-passphrase), or set AUSPEX_KEYD_PASSPHRASE_FILE to a file that holds it");
     }
   }
+  if (kind == SealKind::kPassphrase) {
+    struct stat info {};
+    if (::stat(path->c_str(), &info) == 0 && (info.st_mode & 077) != 0) {
+      return Missing(Cat(*path,
+                         ": other users of this machine can read the passphrase; run chmod "
+                         "600 on it, and consider it known"));
+    }
+  }
   ASSIGN_OR_RETURN(std::string secret, ReadWithoutCopies(*path));
   if (kind == SealKind::kPassphrase) {
     const size_t length = WithoutLineEnds(secret).size();

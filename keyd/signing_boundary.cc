@@ -8,6 +8,14 @@
 
 namespace auspex::keyd {
 
+absl::StatusOr<KeyRing::View> SigningBoundary::Admit(const JournalEntry& entry) {
+  absl::Status refusal = parts_.rates.Take(entry.intent);
+  KeyRing::View view = parts_.keys.view();
+  if (refusal.ok() && !view.has_key()) refusal = NoKey();
+  if (!refusal.ok()) return parts_.recorder.Refuse(entry, refusal);
+  return view;
+}
+
 absl::StatusOr<SigningBoundary::PendingRequest> SigningBoundary::Begin(
     const Caller& caller, const UntrustedRequest& request) {
   JournalEntry entry;
@@ -16,11 +24,7 @@ absl::StatusOr<SigningBoundary::PendingRequest> SigningBoundary::Begin(
   entry.subject = SubjectOfRefusal(request);
   entry.unit = request.unit_id;
 
-  if (absl::Status s = parts_.rates.Take(request.intent); !s.ok()) {
-    return parts_.recorder.Refuse(std::move(entry), s);
-  }
-  const KeyRing::View view = parts_.keys.view();
-  if (!view.has_key()) return parts_.recorder.Refuse(std::move(entry), NoKey());
+  ASSIGN_OR_RETURN(const KeyRing::View view, Admit(entry));
   if (view.enrolment() == nullptr) {
     return parts_.recorder.Refuse(
         std::move(entry), absl::FailedPreconditionError("no enrolment: run `auspex bootstrap`"));
@@ -39,7 +43,9 @@ absl::StatusOr<SigningBoundary::PendingRequest> SigningBoundary::Begin(
   entry.unit = composed->unit;
   entry.created = composed->parts.created;
   if (request.intent == Intent::kSubmitResult) entry.bound = composed->body;
-  ASSIGN_OR_RETURN(Pending pending, Submit(view, std::move(entry), std::move(composed->base)));
+  std::string sha256 = Sha256(composed->base);
+  ASSIGN_OR_RETURN(Pending pending,
+                   Submit(view, std::move(entry), std::move(composed->base), std::move(sha256)));
   return PendingRequest{std::move(pending), std::move(composed->parts)};
 }
 
@@ -76,19 +82,14 @@ absl::StatusOr<SigningBoundary::Pending> SigningBoundary::Begin(const Caller& ca
   entry.intent = Intent::kSignResult;
   entry.subject = result.assignment_id;
   entry.unit = result.unit_id;
-  if (absl::Status s = parts_.rates.Take(entry.intent); !s.ok()) {
+  ASSIGN_OR_RETURN(const KeyRing::View view, Admit(entry));
+  absl::StatusOr<ComposedResult> composed = ComposeResult(result, view.public_key_hex());
+  if (!composed.ok()) return parts_.recorder.Refuse(std::move(entry), composed.status());
+  std::string sha256 = Sha256(composed->octets);
+  if (absl::Status s = parts_.ledger.ClaimResult(composed->subject, ToDigest(sha256)); !s.ok()) {
     return parts_.recorder.Refuse(std::move(entry), s);
   }
-  const KeyRing::View view = parts_.keys.view();
-  if (!view.has_key()) return parts_.recorder.Refuse(std::move(entry), NoKey());
-  absl::StatusOr<ComposedResult> composed = ComposeResult(result, view.public_key_hex());
-  if (composed.ok()) {
-    const Digest32 digest = ToDigest(Sha256(composed->octets));
-    if (absl::Status s = parts_.ledger.ClaimResult(composed->subject, digest); !s.ok()) {
-      return parts_.recorder.Refuse(std::move(entry), s);
-    }
-  }
-  return SubmitResult(view, std::move(entry), std::move(composed));
+  return Submit(view, std::move(entry), std::move(composed->octets), std::move(sha256));
 }
 
 absl::StatusOr<SigningBoundary::Pending> SigningBoundary::Begin(const Caller& caller,
@@ -98,24 +99,17 @@ absl::StatusOr<SigningBoundary::Pending> SigningBoundary::Begin(const Caller& ca
   entry.intent = Intent::kSignRawText;
   entry.subject = raw.assignment_id;
   entry.unit = raw.unit_id;
-  if (absl::Status s = parts_.rates.Take(entry.intent); !s.ok()) {
-    return parts_.recorder.Refuse(std::move(entry), s);
-  }
-  const KeyRing::View view = parts_.keys.view();
-  if (!view.has_key()) return parts_.recorder.Refuse(std::move(entry), NoKey());
-  return SubmitResult(view, std::move(entry), ComposeRawText(raw, view.public_key_hex()));
-}
-
-absl::StatusOr<SigningBoundary::Pending> SigningBoundary::SubmitResult(
-    const KeyRing::View& view, JournalEntry entry, absl::StatusOr<ComposedResult> composed) {
+  ASSIGN_OR_RETURN(const KeyRing::View view, Admit(entry));
+  absl::StatusOr<ComposedResult> composed = ComposeRawText(raw, view.public_key_hex());
   if (!composed.ok()) return parts_.recorder.Refuse(std::move(entry), composed.status());
-  return Submit(view, std::move(entry), std::move(composed->octets));
+  std::string sha256 = Sha256(composed->octets);
+  return Submit(view, std::move(entry), std::move(composed->octets), std::move(sha256));
 }
 
 absl::StatusOr<SigningBoundary::Pending> SigningBoundary::Submit(const KeyRing::View& view,
                                                                  JournalEntry entry,
-                                                                 std::string octets) {
-  std::string sha256 = Sha256(octets);
+                                                                 std::string octets,
+                                                                 std::string sha256) {
   entry.outcome = Outcome::kSigned;
   entry.digest = ToDigest(sha256);
   ASSIGN_OR_RETURN(Journal::Ticket record, parts_.recorder.Submit(std::move(entry)));

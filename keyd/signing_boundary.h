@@ -78,9 +78,10 @@ class SigningBoundary {
  private:
   absl::Status CheckMayRelease(const KeyRing::View& view, const UntrustedRequest& request,
                                const ComposedRequest& composed);
-  absl::StatusOr<Pending> Submit(const KeyRing::View& view, JournalEntry entry, std::string octets);
-  absl::StatusOr<Pending> SubmitResult(const KeyRing::View& view, JournalEntry entry,
-                                       absl::StatusOr<ComposedResult> composed);
+  // What every intent needs first: its rate and a key. The refusal is recorded.
+  absl::StatusOr<KeyRing::View> Admit(const JournalEntry& entry);
+  absl::StatusOr<Pending> Submit(const KeyRing::View& view, JournalEntry entry, std::string octets,
+                                 std::string sha256);
 
   const Parts parts_;
 };

@@ -13,6 +13,9 @@ constexpr size_t kBufferOctets = 256 * 1024;
 constexpr uint64_t kSector = 512;
 // More than all calls that keyd runs at the same time can hand to one flush.
 constexpr uint64_t kMaxFlush = 512 * 1024;
+// More than a flush and the room that keyd sets aside behind it, twice over: what is longer was not
+// made by keyd, and is not worth reading to its end.
+constexpr uint64_t kMaxTail = 2 * (kMaxFlush + 256 * 1024);
 
 bool IsZero(std::string_view octets) {
   return octets.find_first_not_of('\0') == std::string_view::npos;
@@ -87,6 +90,9 @@ absl::StatusOr<JournalScanner::Step> JournalScanner::JudgeTail(std::optional<siz
                                                                std::string_view what,
                                                                bool all_but_last_good) {
   const uint64_t begin = position_.offset;
+  if (end_ - begin > kMaxTail) {
+    return Damage(Cat(what, ", and ", end_ - begin, " octets follow: more than keyd sets aside"));
+  }
   ASSIGN_OR_RETURN(const uint64_t content_end, EndOfContent());
   if (content_end == begin) return Step::kRoom;
   if (content_end - begin > kMaxFlush) return Damage(what);

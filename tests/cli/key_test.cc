@@ -13,6 +13,7 @@
 #include <map>
 
 #include "common/base/encoding.h"
+#include "common/files/files.h"
 #include "common/json/reader.h"
 #include "keyd/existing_keystore.h"
 #include "tests/cli/run_command.h"
@@ -46,7 +47,7 @@ class KeyTest : public ::testing::Test {
   }
   std::string Write(const std::string& name, const std::string& content) {
     const std::string path = home_.path() + "/" + name;
-    std::ofstream(path, std::ios::binary) << content;
+    EXPECT_TRUE(WriteFileAtomically(path, content, 0600).ok());
     return path;
   }
   std::string PublicKeyOfSeed() {

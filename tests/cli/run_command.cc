@@ -156,15 +156,4 @@ bool Eventually(const std::function<bool()>& condition, int seconds) {
   return true;
 }
 
-ScratchFolder::ScratchFolder() {
-  std::string name = "/tmp/auspex-cli-XXXXXX";
-  if (mkdtemp(name.data()) == nullptr) std::abort();
-  path_ = name;
-}
-
-ScratchFolder::~ScratchFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
 }  // namespace auspex::cli

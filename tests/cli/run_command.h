@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/temp_dir.h"
+
 namespace auspex::cli {
 
 struct Outcome {
@@ -44,16 +46,8 @@ std::vector<pid_t> ProcessesWith(const std::string& text);
 // True as soon as `condition` is; false after `seconds`.
 bool Eventually(const std::function<bool()>& condition, int seconds = 20);
 
-// An empty folder of mode 0700 that goes away with the object.
-class ScratchFolder {
- public:
-  ScratchFolder();
-  ~ScratchFolder();
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+// A folder under which each test may do as it likes.
+using ScratchFolder = testing::TempDir;
 
 }  // namespace auspex::cli
 

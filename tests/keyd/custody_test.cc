@@ -92,9 +92,8 @@ TEST(Grant, NamesTheWorkerThatTheKeyIsEnrolledAs) {
               absl::StatusCode::kPermissionDenied);
   }
   Rig unpinned(std::nullopt);
-  EXPECT_EQ(
-      unpinned.custody.OpenGrant(kOwner, OwnerAct::kRetire, kSomeWorker, 60).status().code(),
-      absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(unpinned.custody.OpenGrant(kOwner, OwnerAct::kRetire, kSomeWorker, 60).status().code(),
+            absl::StatusCode::kFailedPrecondition);
 }
 
 TEST(Grant, IsBoundToTheWorkerAndTheKey) {
@@ -156,6 +155,17 @@ TEST(Custody, AnEnrolmentIsCheckedFieldByField) {
   }
   // What was pinned before is still in force.
   EXPECT_EQ(rig.keys->view().enrolment()->worker_id.str(), "wkr-Zk3v_Q9-aB1x");
+}
+
+TEST(Custody, ASignatureUnderWayDoesNotOutliveAChangeOfTheEnrolment) {
+  Rig rig;
+  const auto begun = rig.boundary.Begin(kNetd, GoodRequest(Intent::kPoll));
+  ASSERT_TRUE(begun.ok());
+  // The same words again: even so it is another act of the owner.
+  const Enrolment enrolment = SomeEnrolment();
+  ASSERT_TRUE(
+      rig.custody.SetEnrolment(kOwner, enrolment.base_url.str(), enrolment.worker_id.str()).ok());
+  EXPECT_EQ(rig.boundary.Finish(*begun).status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
 TEST(Custody, ASignatureUnderWayDoesNotOutliveAChangeOfTheKey) {

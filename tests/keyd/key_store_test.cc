@@ -71,13 +71,31 @@ TEST(Seal, EveryFlippedOctetIsRefused) {
     for (size_t at = 0; at < good.size(); ++at) {
       std::string bad = good;
       bad[at] = static_cast<char>(bad[at] ^ 0x01);
-      EXPECT_FALSE(UnsealKey(bad, sources.all).ok()) << at;
+      const absl::Status status = UnsealKey(bad, sources.all).status();
+      EXPECT_FALSE(status.ok()) << at;
+      // By the seal itself, not by what the wrong octets would have meant.
+      if (at >= kSealedOctets - 48) {
+        EXPECT_NE(std::string(status.message()).find("does not open"), std::string::npos) << status;
+      }
     }
     for (size_t size = 0; size < good.size(); ++size) {
       EXPECT_FALSE(UnsealKey(good.substr(0, size), sources.all).ok()) << size;
     }
     EXPECT_FALSE(UnsealKey(good + "x", sources.all).ok());
   }
+}
+
+TEST(Seal, APassphraseThatOthersCanReadIsNone) {
+  const Sources sources;
+  const std::string good = *SealKey(KeyOf(kSomeSeed), SealKind::kPassphrase, sources.all, kCheap);
+  for (const mode_t mode : {0640, 0604}) {
+    ASSERT_EQ(::chmod(sources.all.passphrase_path.c_str(), mode), 0);
+    const absl::Status status = UnsealKey(good, sources.all).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_NE(std::string(status.message()).find("chmod"), std::string::npos) << status;
+  }
+  ASSERT_EQ(::chmod(sources.all.passphrase_path.c_str(), 0400), 0);
+  EXPECT_TRUE(UnsealKey(good, sources.all).ok());
 }
 
 TEST(Seal, AHeaderCannotAskForEndlessWork) {
