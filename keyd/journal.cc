@@ -70,6 +70,9 @@ void Journal::Push() {
   if (pushed_ && pushed_->status.ok()) {
     pushed_->file->BeginWriteback(pushed_->offset, pushed_->group->octets.size());
   }
+  // Frames of others may be all that the group has: one of those who came to wait for them while
+  // they were written ends the flush.
+  if (pushed_) pushed_->group->wake.notify_one();
 }
 
 // Writes the open group as the leader. Frames that arrive meanwhile form the next group, whose

@@ -86,7 +86,7 @@ class Journal {
   class Ticket;
   absl::StatusOr<Ticket> Submit(const JournalEntry& entry);
   // Between the two, if the caller has something else to compute: hands what was submitted to the
-  // disk without waiting for it. The caller of Push calls Wait soon: nothing else is written before.
+  // disk without waiting for it. Whoever submitted it calls Wait soon: nothing else is written before.
   void Push();
   absl::StatusOr<DurableRecord> Wait(const Ticket& ticket);
   // Both halves.

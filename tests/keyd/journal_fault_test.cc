@@ -3,6 +3,7 @@
 // for every N, and what had been released by then is looked up in what a crash would have left.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <set>
 #include <thread>
 
@@ -131,6 +132,25 @@ TEST_P(JournalFault, UnderConcurrencyToo) {
     EXPECT_TRUE(std::includes(durable.begin(), durable.end(), released.begin(), released.end()))
         << fail_at;
   }
+}
+
+// A thread may push what only others wait for: none of them waits for ever.
+TEST(JournalPush, OfOthersRecordsLeavesNobodyWaiting) {
+  Rig rig;
+  std::atomic<bool> done{false};
+  std::thread pusher([&] {
+    while (!done) rig.journal->Push();
+  });
+  JournalEntry entry;
+  entry.outcome = Outcome::kSigned;
+  for (int i = 0; i < 30'000; ++i) {
+    const auto ticket = rig.journal->Submit(entry);
+    ASSERT_TRUE(ticket.ok());
+    ASSERT_TRUE(rig.journal->Wait(*ticket).ok());
+  }
+  done = true;
+  pusher.join();
+  EXPECT_EQ(rig.journal->head().records, 30'000u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Writes, JournalFault, ::testing::Values(false, true),
