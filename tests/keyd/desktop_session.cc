@@ -72,7 +72,8 @@ DesktopSession::DesktopSession(const std::string& folder, Keyring keyring) : fol
                   "HOME=" + folder + "/home", "PATH=/usr/bin:/bin"};
   if (keyring == Keyring::kHangs) {
     std::ofstream(folder + "/services/org.freedesktop.secrets.service")
-        << "[D-BUS Service]\nName=org.freedesktop.secrets\nExec=/bin/sleep 600\n";
+        << "[D-BUS Service]\nName=org.freedesktop.secrets\nExec=/usr/bin/setpriv --pdeathsig "
+           "KILL /bin/sleep 600\n";
   }
   std::ofstream(folder + "/bus.conf")
       << "<!DOCTYPE busconfig PUBLIC \"-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN\" "
