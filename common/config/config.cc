@@ -1,199 +1,24 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "common/config/config.h"
 
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <charconv>
-#include <cmath>
-#include <functional>
 #include <map>
-#include <type_traits>
-#include <vector>
 
 #include "common/base/cat.h"
 #include "common/base/status_macros.h"
 #include "common/config/parse.h"
+#include "common/config/setters.h"
 #include "common/files/files.h"
 #include "common/ids/ids.h"
 
 namespace auspex {
 namespace {
 
+using namespace config_internal;  // NOLINT(google-build-using-namespace): the setters
+
 absl::Status Bad(std::string_view where, std::string_view key, std::string_view why) {
   return absl::InvalidArgumentError(Cat(where, ": ", key, ": ", why));
-}
-
-absl::StatusOr<ExecutionPolicy> ParsePolicy(std::string_view word) {
-  if (word == "synthetic") return ExecutionPolicy::kSynthetic;
-  if (word == "provisioned") return ExecutionPolicy::kProvisioned;
-  if (word == "off") return ExecutionPolicy::kOff;
-  return absl::InvalidArgumentError(
-      Cat("'", Printable(word), "' is none of synthetic, provisioned, off"));
-}
-
-absl::Status CheckFlavor(std::string_view text) {
-  const bool good =
-      !text.empty() && text.size() <= 32 && text[0] >= 'a' && text[0] <= 'z' &&
-      std::all_of(text.begin(), text.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-      });
-  if (good) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      Cat("'", Printable(text), "' is not a lower-case word of at most 32 characters"));
-}
-
-// Sets one member from one TOML node; the status says why not, without place or key.
-using Setter = std::function<absl::Status(const toml::node&, Config&)>;
-
-template <typename Member>
-Setter Text(Member member, std::function<absl::Status(std::string_view)> check = nullptr) {
-  return [=](const toml::node& node, Config& config) -> absl::Status {
-    const auto* value = node.as_string();
-    if (value == nullptr) return absl::InvalidArgumentError("is not a string");
-    if (value->get().size() > 4096) return absl::InvalidArgumentError("is longer than 4096 octets");
-    if (check) RETURN_IF_ERROR(check(value->get()));
-    config.*member = value->get();
-    return absl::OkStatus();
-  };
-}
-
-template <typename Member>
-Setter Switch(Member member) {
-  return [=](const toml::node& node, Config& config) -> absl::Status {
-    const auto* value = node.as_boolean();
-    if (value == nullptr) return absl::InvalidArgumentError("is not true or false");
-    config.*member = value->get();
-    return absl::OkStatus();
-  };
-}
-
-template <typename Member>
-Setter Whole(Member member, int64_t least, int64_t most) {
-  return [=](const toml::node& node, Config& config) -> absl::Status {
-    const auto* value = node.as_integer();
-    if (value == nullptr) return absl::InvalidArgumentError("is not a whole number");
-    if (value->get() < least || value->get() > most) {
-      return absl::InvalidArgumentError(Cat(value->get(), " is not in ", least, "..", most));
-    }
-    if constexpr (std::is_same_v<std::decay_t<decltype(config.*member)>, int>) {
-      config.*member = static_cast<int>(value->get());
-    } else {
-      config.*member = value->get();
-    }
-    return absl::OkStatus();
-  };
-}
-
-template <typename Member>
-Setter Number(Member member, double least, double most) {
-  return [=](const toml::node& node, Config& config) -> absl::Status {
-    double number = 0;
-    if (const auto* whole = node.as_integer()) {
-      number = static_cast<double>(whole->get());
-    } else if (const auto* value = node.as_floating_point()) {
-      number = value->get();
-    } else {
-      return absl::InvalidArgumentError("is not a number");
-    }
-    if (!std::isfinite(number) || number < least || number > most) {
-      return absl::InvalidArgumentError(
-          Cat("is not in ", static_cast<int64_t>(least), "..", static_cast<int64_t>(most)));
-    }
-    config.*member = number;
-    return absl::OkStatus();
-  };
-}
-
-Setter Policy() {
-  return [](const toml::node& node, Config& config) -> absl::Status {
-    const auto* value = node.as_string();
-    if (value == nullptr) return absl::InvalidArgumentError("is not a string");
-    ASSIGN_OR_RETURN(config.execution_policy, ParsePolicy(value->get()));
-    return absl::OkStatus();
-  };
-}
-
-std::function<absl::Status(std::string_view)> OneOf(std::vector<std::string> words) {
-  return [words = std::move(words)](std::string_view text) -> absl::Status {
-    std::string all;
-    for (const std::string& word : words) {
-      if (word == text) return absl::OkStatus();
-      all += all.empty() ? "" : ", ";
-      all += word.empty() ? "(empty)" : word;
-    }
-    return absl::InvalidArgumentError(Cat("'", Printable(text), "' is none of ", all));
-  };
-}
-
-// A lower-case word, '-' and '_' included, of at most 64 octets.
-bool IsWord(std::string_view text) {
-  return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-  });
-}
-
-absl::Status CheckKeyOrEmpty(std::string_view text) {
-  return text.empty() ? absl::OkStatus() : PublicKeyHex::Parse(text).status();
-}
-
-// A list of lower-case words.
-template <typename Member>
-Setter Words(Member member, size_t most) {
-  return [=](const toml::node& node, Config& config) -> absl::Status {
-    const toml::array* list = node.as_array();
-    if (list == nullptr) return absl::InvalidArgumentError("is not a list of words");
-    if (list->size() > most)
-      return absl::InvalidArgumentError(Cat("has more than ", most, " words"));
-    std::vector<std::string> words;
-    for (const toml::node& item : *list) {
-      const auto* word = item.as_string();
-      if (word == nullptr || !IsWord(word->get())) {
-        return absl::InvalidArgumentError("is not a list of lower-case words");
-      }
-      words.push_back(word->get());
-    }
-    config.*member = std::move(words);
-    return absl::OkStatus();
-  };
-}
-
-// heartbeat = { per_second = 2, burst = 30 }, one line an intent. Which intents there are is keyd's
-// to say.
-Setter Rates() {
-  return [](const toml::node& node, Config& config) -> absl::Status {
-    const toml::table* table = node.as_table();
-    if (table == nullptr) return absl::InvalidArgumentError("is not a table");
-    std::map<std::string, SigningRate, std::less<>> rates;
-    for (const auto& [intent, value] : *table) {
-      const std::string name(intent.str());
-      const toml::table* pair = value.as_table();
-      const auto bad = [&](std::string_view why) {
-        return absl::InvalidArgumentError(Cat(Printable(name), ": ", why));
-      };
-      if (!IsWord(name)) return bad("is not an intent");
-      if (pair == nullptr || pair->size() != 2)
-        return bad("is not { per_second = .., burst = .. }");
-      const auto per_second = (*pair)["per_second"].value<double>();
-      const auto burst = (*pair)["burst"].value_exact<int64_t>();
-      if (!per_second || !(*per_second >= 0.001 && *per_second <= 1e6)) {
-        return bad("per_second is not a number in 0.001..1000000");
-      }
-      if (!burst || *burst < 1 || *burst > 1'000'000) {
-        return bad("burst is not a whole number in 1..1000000");
-      }
-      rates[name] = {*per_second, *burst};
-    }
-    config.signing_rates = std::move(rates);
-    return absl::OkStatus();
-  };
-}
-
-// Keys of parts that this release does not have are taken as they are, so that an existing file
-// still loads.
-Setter Ignored() {
-  return [](const toml::node&, Config&) { return absl::OkStatus(); };
 }
 
 const std::map<std::string, Setter, std::less<>>& Setters() {
@@ -220,6 +45,8 @@ const std::map<std::string, Setter, std::less<>>& Setters() {
       {"resources.network_quota_mb_per_hour",
        Whole(&C::network_quota_mb_per_hour, 0, int64_t{1} << 40)},
       {"resources.slots", Whole(&C::slots, 1, 64)},
+      {"resources.cpu_weight", Whole(&C::cpu_weight, 1, 10000)},
+      {"resources.io_weight", Whole(&C::io_weight, 1, 10000)},
       {"capabilities.gpus.nvidia", Whole(&C::gpus_nvidia, 0, 64)},
       {"capabilities.gpus.nvidia_model", Text(&C::gpus_nvidia_model)},
       {"capabilities.gpus.amd_model", Text(&C::gpus_amd_model)},
@@ -232,16 +59,31 @@ const std::map<std::string, Setter, std::less<>>& Setters() {
       {"sandbox.memory_max_mb", Whole(&C::memory_max_mb, 16, int64_t{1} << 30)},
       {"sandbox.pids_max", Whole(&C::pids_max, 1, 1 << 22)},
       {"sandbox.cpu_seconds", Whole(&C::cpu_seconds, 1, 365 * 86400)},
+      {"sandbox.cpu_cores", Number(&C::cpu_cores, 0.01, 4096)},
+      {"sandbox.swap_max_mb", Whole(&C::swap_max_mb, 0, int64_t{1} << 30)},
+      {"sandbox.scratch_mb", Whole(&C::scratch_mb, 1, 1 << 20)},
+      {"sandbox.scratch_files", Whole(&C::scratch_files, 16, 1 << 22)},
       {"sandbox.output_max_kb", Whole(&C::output_max_kb, 1, 1536)},
+      {"sandbox.require_cgroup", Switch(&C::require_cgroup)},
       {"executor.execute_tenant_code", Policy()},
       {"executor.mode", Policy()},
+      {"executor.tenants", TenantPolicies()},
       {"executor.provisioning_dir", Text(&C::provisioning_dir)},
       {"executor.auto_acquire", Switch(&C::auto_acquire)},
       {"provisioning.auto_fetch", Switch(&C::auto_fetch)},
+      {"provisioning.packages_max_mb", Whole(&C::packages_max_mb, 1, int64_t{1} << 30)},
+      {"provisioning.tenant_keys", TenantKeys()},
       {"models.store_dir", Text(&C::models_store_dir)},
       {"health.warn_c", Number(&C::warn_c, -50, 200)},
       {"health.crit_c", Number(&C::crit_c, -50, 200)},
       {"health.resume_c", Number(&C::resume_c, -50, 200)},
+      {"governor.max_load", Number(&C::max_load, 0.1, 10000)},
+      {"governor.max_memory_pressure", Number(&C::max_memory_pressure, 0.1, 100)},
+      {"governor.min_free_disk_mb", Whole(&C::min_free_disk_mb, 0, int64_t{1} << 30)},
+      {"governor.freeze", Switch(&C::freeze)},
+      {"governor.max_frozen_seconds", Number(&C::max_frozen_seconds, 1, 86400)},
+      {"gpu.devices", DeviceNodes()},
+      {"gpu.tenants", Tenants(&C::gpu_tenants)},
       {"worker.flavor", Text(&C::flavor, CheckFlavor)},
       {"inference.backend", Ignored()},
       {"inference.ollama_url", Ignored()},

@@ -53,6 +53,8 @@ struct Config {
   std::optional<double> max_ram_gb, max_vram_gb;
   std::optional<int64_t> max_cpu_cores, network_quota_mb_per_hour;
   int slots = 1;  // units at a time, 1..64
+  // Shares of all units together against whatever else the machine does, which has 100 each.
+  int cpu_weight = 20, io_weight = 20;  // 1..10000
   // [capabilities.gpus]
   std::optional<int64_t> gpus_nvidia;
   std::optional<std::string> gpus_nvidia_model, gpus_amd_model;
@@ -66,17 +68,36 @@ struct Config {
   int64_t memory_max_mb = 4096;
   int64_t pids_max = 512;
   std::optional<int64_t> cpu_seconds;
-  int64_t output_max_kb = 1024;  // largest output file
+  std::optional<double> cpu_cores;    // processors that one unit may keep busy, 0.01..4096
+  int64_t swap_max_mb = 0;            // swap that one unit may take
+  std::optional<int64_t> scratch_mb;  // size of a unit's /unit; unset: a quarter of its memory
+  int64_t scratch_files = 131072;     // files, folders and links in it
+  int64_t output_max_kb = 1024;       // largest output file
+  bool require_cgroup = false;        // refuse units where cgroup v2 cannot hold their limits
   // [executor]; `mode` is an alias of execute_tenant_code, and the two must not contradict
   ExecutionPolicy execution_policy = ExecutionPolicy::kSynthetic;
+  // [executor.tenants]: what holds for single tenants instead.
+  std::map<std::string, ExecutionPolicy, std::less<>> tenant_policies;
   std::string provisioning_dir;  // <data>/tenants unless set
   bool auto_acquire = false;
   // [provisioning]
   bool auto_fetch = true;
+  int64_t packages_max_mb = 8192;  // installed packages together; the longest unused go first
+  // [provisioning.tenant_keys]: tenant -> 64 hex digits. A tenant with a key here must have signed its
+  // manifests with it.
+  std::map<std::string, std::string, std::less<>> tenant_keys;
   // [models]
   std::string models_store_dir;  // <data>/models unless set
   // [health]; resume < warn <= crit
   double warn_c = 70, crit_c = 82, resume_c = 68;
+  // [governor]: when units wait for the machine. Each is left again at three quarters of its bound.
+  std::optional<double> max_load;   // load average of one minute, without what units add
+  double max_memory_pressure = 10;  // percent of time that all work waits for memory; 100: off
+  int64_t min_free_disk_mb = 1024;  // where runnerd keeps its state; 0: off
+  bool freeze = true;               // running units are frozen where that can be, not ended
+  double max_frozen_seconds = 600;  // ended when they have been frozen for so long, 1..86400
+  // [gpu]: nodes below /dev that units of these tenants get; both empty: none gets any.
+  std::vector<std::string> gpu_devices, gpu_tenants;
   // [worker]
   std::optional<std::string> flavor;
   // Read for compatibility and without effect: [inference], [dashboard], [upgrade_prompt],

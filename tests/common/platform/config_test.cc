@@ -51,6 +51,40 @@ TEST_F(ConfigTest, DefaultsAreTheExistingWorkers) {
   EXPECT_EQ(config.provisioning_dir, folder_.path() + "/data/tenants");
 }
 
+TEST_F(ConfigTest, TenantsHavePoliciesAndKeysOfTheirOwn) {
+  const Config config = Load(R"(
+[executor.tenants]
+acme = "off"
+lab-2 = "provisioned"
+[provisioning.tenant_keys]
+acme = "ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef0123456789"
+)")
+                            .value();
+  EXPECT_EQ(config.tenant_policies.at("acme"), ExecutionPolicy::kOff);
+  EXPECT_EQ(config.tenant_policies.at("lab-2"), ExecutionPolicy::kProvisioned);
+  EXPECT_EQ(config.tenant_keys.at("acme"),
+            "abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789");
+  EXPECT_THAT(FailureOf("[executor.tenants]\nacme = \"maybe\""),
+              HasSubstr("executor.tenants: acme: 'maybe' is none of"));
+  EXPECT_THAT(FailureOf("[executor.tenants]\n\"a/b\" = \"off\""),
+              HasSubstr("'a/b' is no tenant id"));
+  EXPECT_THAT(FailureOf("[provisioning.tenant_keys]\nacme = \"12\""),
+              HasSubstr("acme: public key"));
+}
+
+TEST_F(ConfigTest, DeviceNodesArePlainPathsBelowDev) {
+  EXPECT_EQ(Load("[gpu]\ndevices = [\"/dev/nvidia0\", \"/dev/dri/renderD128\"]")
+                .value()
+                .gpu_devices.size(),
+            2u);
+  for (const char* path :
+       {"/dev/", "/etc/passwd", "/dev/../etc", "/dev//x", "/dev/x/", "nvidia0"}) {
+    EXPECT_THAT(FailureOf(std::string("[gpu]\ndevices = [\"") + path + "\"]"),
+                HasSubstr("nodes below /dev"))
+        << path;
+  }
+}
+
 TEST_F(ConfigTest, ReadsTheExistingWorkersFile) {
   const absl::StatusOr<Config> config = Load(R"(
 [coordinator]
