@@ -33,6 +33,11 @@ absl::StatusOr<InitReport> ParseInitReport(std::string_view text) {
   if (!text.starts_with(started))
     return absl::InvalidArgumentError("sandbox report: does not begin as one");
   text.remove_prefix(started.size());
+  std::string_view facts;
+  if (!TakeUntil(text, '\n', facts)) return report;  // its writer ended within the line
+  if (facts.size() > unit_init::kMaxStartedLine)
+    return absl::InvalidArgumentError("sandbox report: first line is too long");
+  report.facts = facts;
   report.kind = InitReport::Kind::kUnfinished;
   std::string_view end, kind, number, output, size_text;
   if (!TakeUntil(text, ' ', end) || !TakeUntil(text, ' ', kind) || !TakeUntil(text, ' ', number) ||
@@ -54,6 +59,8 @@ absl::StatusOr<InitReport> ParseInitReport(std::string_view text) {
     report.kind = InitReport::Kind::kSignaled;
   } else if (kind == "failed") {
     report.kind = InitReport::Kind::kFailed;
+  } else if (kind == "walls") {
+    report.kind = InitReport::Kind::kWalls;
   } else {
     return absl::InvalidArgumentError("sandbox report: unknown end");
   }

@@ -17,8 +17,10 @@ struct InitReport {
     kExited,
     kSignaled,
     kFailed,  // as in protocol.h
+    kWalls,   // the executor was not started since the layer `output` is missing
   };
   Kind kind = Kind::kNotStarted;
+  std::string facts;    // of the first line, see attestation.h
   int number = 0;       // exit status, signal or errno
   std::string output;   // the word for the output file
   std::string content;  // with output "ok"

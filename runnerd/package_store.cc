@@ -191,8 +191,7 @@ absl::Status PackageStore::UnpackInSandbox(int archive_fd, const std::string& sc
   spec.system_files = false;
   spec.unpack_dir = scratch;
   RunRequest request;
-  ASSIGN_OR_RETURN(request.arguments, SandboxArguments(host_, spec));
-  request.seccomp = &host_.seccomp;
+  RETURN_IF_ERROR(PutIntoSandbox(host_, spec, request));
   request.input_fd = archive_fd;
   request.wall_seconds = kUnpackSeconds;
   request.max_report_octets = 4096;

@@ -7,8 +7,10 @@
 #include "common/base/cat.h"
 #include "common/files/files.h"
 #include "common/ids/ids.h"
+#include "runnerd/init/landlock.h"
 #include "runnerd/init/protocol.h"
 #include "runnerd/init_report.h"
+#include "runnerd/remedies.h"
 #include "runnerd/sandbox_arguments.h"
 #include "runnerd/sandbox_run.h"
 
@@ -81,28 +83,6 @@ bool HasDelegatedCgroup() {
          access(folder.c_str(), W_OK) == 0 && path != "/";
 }
 
-std::string ReadSetting(const char* path) {
-  auto text = ReadFile(path, 64);
-  return text.ok() ? text->substr(0, text->find('\n')) : "";
-}
-
-// Why bubblewrap could not build the sandbox, and what helps.
-std::string BuildRemedy(const std::string& said) {
-  if (ReadSetting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1") {
-    return "this kernel lets only confined programs make user namespaces: install the AppArmor "
-           "profile that comes with auspex, or run: "
-           "sysctl kernel.apparmor_restrict_unprivileged_userns=0";
-  }
-  if (ReadSetting("/proc/sys/kernel/unprivileged_userns_clone") == "0")
-    return "run: sysctl kernel.unprivileged_userns_clone=1";
-  if (ReadSetting("/proc/sys/user/max_user_namespaces") == "0")
-    return "run: sysctl user.max_user_namespaces=10000";
-  if (said.find("nknown option") != std::string::npos)
-    return "bubblewrap is too old: install 0.8 or newer";
-  return "user namespaces must be allowed for this user (in a container: seccomp and AppArmor of "
-         "the container must allow them)";
-}
-
 ProbeResult NotBuilt(std::string layer, std::string why, std::string remedy) {
   ProbeResult result;
   result.failure = Cat("layer ", layer, " is not in force: ", why);
@@ -122,7 +102,8 @@ std::map<std::string, std::string> OwnNamespaces() {
 
 }  // namespace
 
-ProbeResult JudgeLook(std::string_view look, const std::map<std::string, std::string>& outside) {
+ProbeResult JudgeLook(std::string_view look, const std::map<std::string, std::string>& outside,
+                      int landlock_abi) {
   Judge j(ParseFacts(look));
   const std::string userns = "allow user namespaces for this user";
   j.Layer("user-namespace",
@@ -150,6 +131,13 @@ ProbeResult JudgeLook(std::string_view look, const std::map<std::string, std::st
               j.Is("write_proc", "refused") && j.Is("write_unit", "possible"),
           kReinstall);
   j.Layer("closed-descriptors", j.Is("descriptors", "0 1 2"), kReinstall);
+  // Required where the kernel has it. A host without (before 5.13, or started with another "lsm=")
+  // still has every other wall, and is told.
+  j.Layer("landlock", landlock_abi > 0 && j.Is("landlock", Cat(landlock_abi)),
+          landlock_abi > 0 ? kReinstall
+                           : "this kernel has no Landlock, so that units have one wall less: Linux "
+                             "5.13 or newer with landlock in its lsm= list",
+          landlock_abi > 0);
   j.Layer("cgroup-namespace", j.Apart("cgroup", outside), "the kernel must have cgroup namespaces",
           false);
   j.Layer("cgroup", false,
@@ -168,11 +156,14 @@ ProbeResult RunProbe(const SandboxHost& host) {
   SandboxSpec spec;
   spec.command = {unit_init::kInitPath, "--self-look"};
   RunRequest request;
-  absl::StatusOr<std::vector<std::string>> arguments = SandboxArguments(host, spec);
-  if (!arguments.ok())
-    return NotBuilt("bubblewrap", std::string(arguments.status().message()), kReinstall);
-  request.arguments = *std::move(arguments);
-  request.seccomp = &host.seccomp;
+  if (const absl::Status put = PutIntoSandbox(host, spec, request); !put.ok()) {
+    ProbeResult result =
+        NotBuilt("read-only-files", "",
+                 "what a sandbox shows must be root's or this user's, and be writable "
+                 "by nobody else: see auspex sandbox show");
+    result.failure = std::string(put.message());
+    return result;
+  }
   request.wall_seconds = kProbeSeconds;
   RunControl control;
   absl::StatusOr<RunOutcome> outcome = RunProcessTree(request, control);
@@ -181,10 +172,10 @@ ProbeResult RunProbe(const SandboxHost& host) {
   absl::StatusOr<InitReport> report = ParseInitReport(outcome->report);
   if (!report.ok() || report->kind != InitReport::Kind::kExited) {
     const std::string said = Printable(outcome->stderr_tail, 300);
-    return NotBuilt("user-namespace", Cat("the sandbox could not be built: ", said),
-                    BuildRemedy(said));
+    const Remedy remedy = BuildRemedy(said, ReadHostSettings());
+    return NotBuilt(remedy.layer, Cat("the sandbox could not be built: ", said), remedy.what_to_do);
   }
-  return JudgeLook(report->content, OwnNamespaces());
+  return JudgeLook(report->content, OwnNamespaces(), unit_init::LandlockAbi());
 }
 
 }  // namespace auspex::runnerd

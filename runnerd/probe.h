@@ -29,8 +29,9 @@ struct ProbeResult {
 
 // `look`: the facts of auspex-unit-init --self-look, "name=value" lines; `outside`: the namespaces
 // of this process, kind -> identity
-// ("user:[4026531837]").
-ProbeResult JudgeLook(std::string_view look, const std::map<std::string, std::string>& outside);
+// ("user:[4026531837]"); `landlock_abi`: what this kernel offers, 0: no Landlock.
+ProbeResult JudgeLook(std::string_view look, const std::map<std::string, std::string>& outside,
+                      int landlock_abi);
 
 // The whole probe; takes about 10 ms.
 ProbeResult RunProbe(const SandboxHost& host);

@@ -7,6 +7,7 @@
 #include "common/base/status_macros.h"
 #include "common/ids/ids.h"
 #include "runnerd/init/protocol.h"
+#include "runnerd/shown.h"
 
 namespace auspex::runnerd {
 namespace {
@@ -65,18 +66,19 @@ void AddIsolation(Line& line, const SandboxDescriptors& descriptors) {
   line.Add({"--seccomp", Cat(descriptors.seccomp), "--json-status-fd", Cat(descriptors.status)});
 }
 
-void AddFiles(Line& line, const SandboxHost& host, const SandboxSpec& spec) {
-  // In every sandbox, needed or not: EndLeftovers knows our processes by it.
-  line.Add({"--ro-bind", host.etc_folder, "/etc"});
-  if (spec.system_files) {
-    line.Add({"--ro-bind", "/usr", "/usr"});
-    for (const auto& link : host.root_links) line.Add({"--symlink", link.target, link.path});
-    for (const std::string& folder : host.root_folders) line.Add({"--ro-bind", folder, folder});
-    if (host.bind_ld_cache) line.Add({"--ro-bind", "/etc/ld.so.cache", "/etc/ld.so.cache"});
-    if (host.bind_alternatives) line.Add({"--ro-bind", "/etc/alternatives", "/etc/alternatives"});
+// The destinations are bound in this order, each by a descriptor of its own.
+void AddPlaces(Line& line, const std::vector<ShownPlace>& places, int first_descriptor) {
+  for (const ShownPlace& place : places) {
+    line.Add({place.writable ? "--bind-fd" : "--ro-bind-fd", Cat(first_descriptor++),
+              place.destination});
   }
-  // Read-only: /proc/sys answers to the real user id, which a service under root would lend to
-  // tenants, and nothing a tenant needs is written there.
+}
+
+void AddFiles(Line& line, const SandboxHost& host, const SandboxSpec& spec,
+              const SandboxDescriptors& descriptors) {
+  // Mounts of our own first: what is shown may lie below them, never they below what is shown.
+  // /proc is read-only: /proc/sys answers to the real user id, which a service under root would
+  // lend to tenants, and nothing a tenant needs is written there.
   line.Add({"--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"});
   if (spec.shm_octets > 0) line.Add({"--size", Cat(spec.shm_octets), "--tmpfs", "/dev/shm"});
   line.Add({"--remount-ro", "/dev"});
@@ -85,11 +87,9 @@ void AddFiles(Line& line, const SandboxHost& host, const SandboxSpec& spec) {
     line.Add({"--dir", unit_init::kTmpDir, "--dir", unit_init::kModelsDir, "--symlink", "unit/tmp",
               "/tmp"});
   }
-  line.Add({"--ro-bind", host.unit_init, unit_init::kInitPath});
-  if (!spec.package_dir.empty()) line.Add({"--ro-bind", spec.package_dir, unit_init::kPackageDir});
-  if (!spec.unpack_dir.empty()) {
-    line.Add({"--ro-bind", host.unpack, unit_init::kUnpackPath, "--bind", spec.unpack_dir,
-              unit_init::kUnpackDir});
+  AddPlaces(line, ShownPlaces(host, spec), descriptors.first_place);
+  if (spec.system_files) {
+    for (const auto& link : host.root_links) line.Add({"--symlink", link.target, link.path});
   }
   line.Add({"--remount-ro", "/", "--chdir", spec.working_directory});
 }
@@ -110,12 +110,19 @@ absl::StatusOr<std::vector<std::string>> SandboxArguments(const SandboxHost& hos
   Line line;
   line.Add({host.bubblewrap});
   AddIsolation(line, descriptors);
-  AddFiles(line, host, spec);
+  AddFiles(line, host, spec, descriptors);
   AddEnvironment(line, spec);
   line.Add({"--"});
   std::vector<std::string> words = line.Take();
   words.insert(words.end(), spec.command.begin(), spec.command.end());
   return words;
+}
+
+absl::Status PutIntoSandbox(const SandboxHost& host, const SandboxSpec& spec, RunRequest& request) {
+  ASSIGN_OR_RETURN(request.arguments, SandboxArguments(host, spec));
+  ASSIGN_OR_RETURN(request.shown, OpenPlaces(ShownPlaces(host, spec)));
+  request.seccomp = &host.seccomp;
+  return absl::OkStatus();
 }
 
 }  // namespace auspex::runnerd

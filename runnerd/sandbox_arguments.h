@@ -19,6 +19,7 @@
 
 #include "absl/status/statusor.h"
 #include "runnerd/sandbox_host.h"
+#include "runnerd/sandbox_run.h"
 
 namespace auspex::runnerd {
 
@@ -39,6 +40,7 @@ struct SandboxSpec {
 struct SandboxDescriptors {
   int seccomp = 3;
   int status = 4;
+  int first_place = 5;  // of ShownPlaces (shown.h), one after the other
 };
 
 // The whole command line, bubblewrap first. FAILED_PRECONDITION when bubblewrap is missing;
@@ -46,6 +48,10 @@ struct SandboxDescriptors {
 // name that is not [A-Z_]+, for text with a NUL octet.
 absl::StatusOr<std::vector<std::string>> SandboxArguments(
     const SandboxHost& host, const SandboxSpec& spec, const SandboxDescriptors& descriptors = {});
+
+// Makes `request` one of a sandbox: command line, filter, and the descriptors of what it shows,
+// opened and checked. Fails as SandboxArguments and OpenPlaces do.
+absl::Status PutIntoSandbox(const SandboxHost& host, const SandboxSpec& spec, RunRequest& request);
 
 }  // namespace auspex::runnerd
 

@@ -204,6 +204,7 @@ absl::StatusOr<RunOutcome> RunProcessTree(const RunRequest& request, RunControl&
     ASSIGN_OR_RETURN(seccomp, ReopenFilter(*request.seccomp));
     descriptors.push_back(seccomp.get());
     descriptors.push_back(status.write.get());
+    for (const UniqueFd& place : request.shown) descriptors.push_back(place.get());
   }
   ASSIGN_OR_RETURN(Process process, Process::Start(request.arguments, descriptors));
   if (request.seccomp != nullptr) PutFirstInLineForOom(process.pid());

@@ -19,6 +19,7 @@ struct RunRequest {
   std::vector<std::string> arguments;  // bubblewrap's line, or our own program's
   const UniqueFd* seccomp =
       nullptr;  // the filter, lent: arguments are bubblewrap's; null: no sandbox, one plain process
+  std::vector<UniqueFd> shown;  // places of the host that bubblewrap binds, from descriptor 5 on
   int input_fd = -1;  // becomes descriptor 0; offset where reading starts
   double wall_seconds = 600;
   size_t max_report_octets = 2 << 20;  // of descriptor 1

@@ -8,6 +8,7 @@
 
 #include "common/base/cat.h"
 #include "common/ids/ids.h"
+#include "runnerd/attestation.h"
 #include "runnerd/executor_call.h"
 #include "runnerd/executor_output.h"
 #include "runnerd/init/protocol.h"
@@ -102,6 +103,7 @@ std::string FailureReason(const InitReport& report, const std::string& tail) {
       return Cat("executor could not be started: ", strerror(report.number), said);
     case InitReport::Kind::kNotStarted:
     case InitReport::Kind::kUnfinished:
+    case InitReport::Kind::kWalls:
       break;
   }
   return Cat("the sandbox ended before the executor did", said);
@@ -168,16 +170,13 @@ UnitPipeline::Step UnitPipeline::RunEcho(const Unit& unit, const Config& config,
   if (!config.use_bubblewrap) {
     // Our own program and the unit's payload as plain octets: nothing of a tenant's runs.
     request.arguments = {parts_.host.unit_init, "--echo"};
-    return RunAndRead(std::move(request), unit.canonical_payload, unit, false, "permissive",
-                      control);
+    return RunAndRead(std::move(request), unit.canonical_payload, unit, false, control);
   }
   if (const ProbeResult probe = parts_.isolation.Ensure(); !probe.ok)
     return SandboxUnavailable(probe.failure);
-  absl::StatusOr<std::vector<std::string>> arguments = SandboxArguments(parts_.host, EchoSandbox());
-  if (!arguments.ok()) return SandboxUnavailable(std::string(arguments.status().message()));
-  request.arguments = *std::move(arguments);
-  request.seccomp = &parts_.host.seccomp;
-  return RunAndRead(std::move(request), unit.canonical_payload, unit, false, "strict", control);
+  const absl::Status put = PutIntoSandbox(parts_.host, EchoSandbox(), request);
+  if (!put.ok()) return SandboxUnavailable(std::string(put.message()));
+  return RunAndRead(std::move(request), unit.canonical_payload, unit, false, control);
 }
 
 UnitPipeline::Step UnitPipeline::RunTenant(const Unit& unit, const Config& config,
@@ -207,20 +206,19 @@ UnitPipeline::Step UnitPipeline::RunTenant(const Unit& unit, const Config& confi
   absl::StatusOr<SandboxSpec> spec = TenantSandbox(unit, package.manifest, package.folder, *now);
   if (!spec.ok())
     return Refuse(RefusalKind::kExecutorRefused, std::string(spec.status().message()));
-  absl::StatusOr<std::vector<std::string>> arguments = SandboxArguments(parts_.host, *spec);
-  if (!arguments.ok()) return SandboxUnavailable(std::string(arguments.status().message()));
   RunRequest request;
-  request.arguments = *std::move(arguments);
-  request.seccomp = &parts_.host.seccomp;
+  const absl::Status put = PutIntoSandbox(parts_.host, *spec, request);
+  if (!put.ok()) return SandboxUnavailable(std::string(put.message()));
   request.wall_seconds = WallSeconds(*now);
   request.max_report_octets = static_cast<size_t>(now->output_max_kb) * 1024 + 4096;
   return RunAndRead(std::move(request), ExecutorInput(unit), unit, package.manifest.capture_raw,
-                    "strict", control);
+                    control);
 }
 
 UnitPipeline::Step UnitPipeline::RunAndRead(RunRequest request, std::string_view input,
                                             const Unit& unit, bool capture_raw,
-                                            std::string ran_under, RunControl& control) {
+                                            RunControl& control) {
+  const bool sandboxed = request.seccomp != nullptr;
   absl::StatusOr<UniqueFd> input_file = MemoryFile(input);
   if (!input_file.ok())
     return Refuse(RefusalKind::kRunnerFailed, std::string(input_file.status().message()));
@@ -246,6 +244,15 @@ UnitPipeline::Step UnitPipeline::RunAndRead(RunRequest request, std::string_view
     return SandboxUnavailable(
         Cat("layer bubblewrap: the sandbox could not be built: ", outcome->stderr_tail));
   }
+  if (report->kind == InitReport::Kind::kWalls) {
+    return SandboxUnavailable(
+        Cat("layer ", report->output, " is not in force in the unit's own sandbox"));
+  }
+  // Whatever came of it: a unit that was not behind every wall is no unit of ours.
+  if (sandboxed) {
+    if (const absl::Status strict = JudgeFacts(report->facts, LookOutside()); !strict.ok())
+      return SandboxUnavailable(std::string(strict.message()));
+  }
   if (report->kind != InitReport::Kind::kExited || report->output != unit_init::kOutputOk) {
     return Refuse(RefusalKind::kRunnerFailed, FailureReason(*report, outcome->stderr_tail));
   }
@@ -253,7 +260,7 @@ UnitPipeline::Step UnitPipeline::RunAndRead(RunRequest request, std::string_view
       ParseExecutorOutput(report->content, unit.unit_id, capture_raw, parts_.clock.NowMicros());
   if (!result.ok())
     return Refuse(RefusalKind::kRunnerFailed, std::string(result.status().message()));
-  result->ran_under = std::move(ran_under);
+  result->ran_under = sandboxed ? "strict" : "permissive";
   return *std::move(result);
 }
 

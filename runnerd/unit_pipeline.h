@@ -55,9 +55,10 @@ class UnitPipeline {
   Step RunByPolicy(const Unit& unit, RunControl& control);
   Step RunEcho(const Unit& unit, const Config& config, RunControl& control);
   Step RunTenant(const Unit& unit, const Config& config, RunControl& control);
-  // Runs `request` with `input` and reads the report.
+  // Runs `request` with `input` and reads the report. A sandboxed unit's result says `strict` only
+  // by the facts of its own sandbox (attestation.h); without them the unit is refused.
   Step RunAndRead(RunRequest request, std::string_view input, const Unit& unit, bool capture_raw,
-                  std::string ran_under, RunControl& control);
+                  RunControl& control);
 
   // Paths of this host are the owner's business and do not leave it; cleaned and cut for the wire.
   std::string ReasonForCoordinator(std::string reason) const;

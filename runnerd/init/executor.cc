@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "runnerd/init/io.h"
+#include "runnerd/init/landlock.h"
 #include "runnerd/init/protocol.h"
 
 namespace auspex::unit_init {
@@ -55,6 +56,8 @@ bool Limit(int resource, uint64_t value) {
                Limit(RLIMIT_NOFILE, limits.open_files) && Limit(RLIMIT_FSIZE, limits.file_size) &&
                Limit(RLIMIT_CPU, limits.cpu_seconds) && Limit(RLIMIT_NPROC, limits.processes) &&
                Limit(RLIMIT_AS, limits.address_space);
+  // A domain of its own below the init's: the tenant can signal and trace nothing above it.
+  ready = ready && EnterLandlock() >= 0;
   if (ready) execvp(command[0], command);
   int error = errno;
   WriteFully(failure_pipe, reinterpret_cast<const char*>(&error), sizeof error);

@@ -13,7 +13,9 @@
 
 #include "runnerd/init/echo.h"
 #include "runnerd/init/executor.h"
+#include "runnerd/init/facts.h"
 #include "runnerd/init/io.h"
+#include "runnerd/init/landlock.h"
 #include "runnerd/init/protocol.h"
 #include "runnerd/init/self_look.h"
 
@@ -45,14 +47,18 @@ int main(int argc, char** argv) {
   sigaddset(&signals, SIGCHLD);
   sigaddset(&signals, SIGTERM);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
-  if (!WriteText(1, kStarted)) return 1;
+  // The look tries the other walls first, which this one would hide.
+  const bool look = argc == 2 && strcmp(argv[1], "--self-look") == 0;
+  LookAtOwnWalls(look ? 0 : EnterLandlock());
+  if (!WriteStarted(1)) return 1;
+  if (look) return RunSelfLook();
   if (argc == 2 && strcmp(argv[1], "--echo") == 0) return RunEcho();
-  if (argc == 2 && strcmp(argv[1], "--self-look") == 0) return RunSelfLook();
   Limits limits;
   if (argc >= 10 && strcmp(argv[1], "--run") == 0 && ParseNumber(argv[2], limits.max_output) &&
       ParseNumber(argv[3], limits.open_files) && ParseNumber(argv[4], limits.file_size) &&
       ParseNumber(argv[5], limits.address_space) && ParseNumber(argv[6], limits.processes) &&
       ParseNumber(argv[7], limits.cpu_seconds) && strcmp(argv[8], "--") == 0) {
+    if (const char* layer = MissingWall()) return WriteEnd(1, "walls", 0, layer, 0) ? 0 : 1;
     return RunExecutor(limits, argv + 9);
   }
   WriteText(2, "auspex-unit-init: started by hand; it is only for auspex-runnerd\n");

@@ -9,19 +9,25 @@
 //         (numbers are decimal octets, counts or seconds; 0 means no limit)
 // Descriptors: 0 the input, to its end; 1 the report, which no tenant ever holds; 2 the tenant's
 // output, both kinds.
-// Report: "auspex-unit 1 started\n" as soon as the program runs, then exactly one of
+// Report: "auspex-unit 2 started FACTS\n" as soon as the program runs; FACTS are words NAME=NUMBER
+//         about this process, read from the kernel before anything of a tenant's is: pid, uid, gid,
+//         no_new_privs, seccomp, caps (all five sets together, hexadecimal), landlock (the
+//         interface in force, 0: none, -1: failed), and the namespaces user, mnt, pid_ns, net, ipc,
+//         uts (inode numbers). Then exactly one of
 //         "end exited STATUS OUTPUT SIZE\n"  the executor ended by itself; OUTPUT is a word of
 //                                            kOutput...
 //                                            (with "too-many-files" it was ended for that)
 //         "end signaled SIGNAL none 0\n"     the executor was ended by a signal
 //         "end failed ERRNO none 0\n"        the executor (or its input) could not be started
+//         "end walls 0 LAYER 0\n"            the executor was not started: that layer is missing
 //         followed by SIZE octets (only with OUTPUT "ok").
 #ifndef AUSPEX_RUNNERD_INIT_PROTOCOL_H_
 #define AUSPEX_RUNNERD_INIT_PROTOCOL_H_
 
 namespace auspex::unit_init {
 
-inline constexpr char kStarted[] = "auspex-unit 1 started\n";
+inline constexpr char kStarted[] = "auspex-unit 2 started";
+inline constexpr unsigned long kMaxStartedLine = 512;
 
 inline constexpr char kOutputOk[] = "ok";
 inline constexpr char kOutputNone[] = "none";  // not looked for: the executor failed

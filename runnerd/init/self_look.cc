@@ -20,6 +20,7 @@
 #include <initializer_list>
 
 #include "runnerd/init/io.h"
+#include "runnerd/init/landlock.h"
 #include "runnerd/init/protocol.h"
 
 namespace auspex::unit_init {
@@ -144,6 +145,7 @@ int RunSelfLook() {
   TryFact("new_user_namespace", unshare(CLONE_NEWUSER) == 0);
   TryFact("mount", mount("none", "/unit", "tmpfs", 0, nullptr) == 0);
   TryFact("ptrace", ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) == 0);
+  Fact("landlock=%d\n", EnterLandlock());  // last: it would answer for the others
   bool ok = WriteEnd(1, "exited", 0, kOutputOk, g_size) && WriteFully(1, g_facts, g_size);
   return ok ? 0 : 1;
 }

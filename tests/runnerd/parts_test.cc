@@ -17,6 +17,7 @@
 #include "runnerd/isolation.h"
 #include "runnerd/probe.h"
 #include "runnerd/sandbox_arguments.h"
+#include "runnerd/shown.h"
 #include "runnerd/slots.h"
 #include "runnerd/thermal.h"
 #include "tests/runnerd/fixture.h"
@@ -55,11 +56,18 @@ TEST(SandboxArguments, EverySandboxHasEveryWall) {
           "--seccomp", "--clearenv"}) {
       EXPECT_TRUE(HasWord(*line, wall)) << wall;
     }
-    EXPECT_TRUE(HasWord(*line, Host().etc_folder));  // what leftovers are known by
+    EXPECT_EQ(ShownPlaces(Host(), spec)[0].source, Host().etc_folder);  // leftovers are known by it
     EXPECT_FALSE(HasWord(*line, "--share-net"));
-    EXPECT_FALSE(HasWord(*line, "--dev-bind"));
+    // No path of the host is on the line: what is shown is bound by descriptor alone.
+    for (const char* by_path : {"--dev-bind", "--bind", "--ro-bind", "--bind-try"}) {
+      EXPECT_FALSE(HasWord(*line, by_path)) << by_path;
+    }
+    for (const ShownPlace& place : ShownPlaces(Host(), spec)) {
+      EXPECT_TRUE(HasWord(*line, place.destination));
+      EXPECT_FALSE(place.reason.empty());
+    }
     // The only writable bind is the one of the unpacker.
-    EXPECT_EQ(HasWord(*line, "--bind"), !spec.unpack_dir.empty());
+    EXPECT_EQ(HasWord(*line, "--bind-fd"), !spec.unpack_dir.empty());
   }
 }
 
@@ -98,9 +106,15 @@ TEST(ExecutorCall, Programs) {
 }
 
 TEST(InitReport, FormsAndDamage) {
-  const std::string started = "auspex-unit 1 started\n";
+  const std::string started = "auspex-unit 2 started pid=1\n";
   EXPECT_EQ(ParseInitReport("")->kind, InitReport::Kind::kNotStarted);
   EXPECT_EQ(ParseInitReport(started)->kind, InitReport::Kind::kUnfinished);
+  EXPECT_EQ(ParseInitReport(started)->facts, " pid=1");
+  // Facts count only as a whole line.
+  EXPECT_EQ(ParseInitReport(started.substr(0, started.size() - 1))->kind,
+            InitReport::Kind::kNotStarted);
+  EXPECT_EQ(ParseInitReport(started + "end walls 0 seccomp 0\n")->output, "seccomp");
+  EXPECT_EQ(ParseInitReport(started + "end walls 0 seccomp 0\n")->kind, InitReport::Kind::kWalls);
   EXPECT_EQ(ParseInitReport(started + "end exited 0 ok 5\n{}")->kind,
             InitReport::Kind::kUnfinished);
   const auto whole = ParseInitReport(started + "end exited 0 ok 2\n{}");
@@ -226,10 +240,10 @@ std::string GoodLook() {
          "\nwrite_root=refused\nwrite_usr=refused\nwrite_etc=refused\nwrite_dev=refused\nwrite_"
          "proc=refused\n"
          "write_unit=possible\nsocket_inet=refused\nsocket_netlink=refused\nnew_user_namespace="
-         "refused\nmount=refused\nptrace=refused\n";
+         "refused\nmount=refused\nptrace=refused\nlandlock=7\n";
 }
 
-std::map<std::string, std::string> Outside() {
+std::map<std::string, std::string> Namespaces() {
   std::map<std::string, std::string> outside;
   for (const char* kind : {"user", "pid", "net", "ipc", "uts", "mnt", "cgroup"})
     outside[kind] = Cat(kind, ":[1]");
@@ -237,7 +251,8 @@ std::map<std::string, std::string> Outside() {
 }
 
 TEST(Probe, EveryFactCounts) {
-  EXPECT_TRUE(JudgeLook(GoodLook(), Outside()).ok) << JudgeLook(GoodLook(), Outside()).failure;
+  EXPECT_TRUE(JudgeLook(GoodLook(), Namespaces(), 7).ok)
+      << JudgeLook(GoodLook(), Namespaces(), 7).failure;
   // Each line that is changed or missing brings a required layer down and is named.
   const std::string look = GoodLook();
   for (size_t begin = 0; begin < look.size();) {
@@ -246,18 +261,21 @@ TEST(Probe, EveryFactCounts) {
     const std::string without = look.substr(0, begin) + look.substr(end + 1);
     if (!line.starts_with("root=") && !line.starts_with("ns_cgroup") &&
         !line.starts_with("interfaces")) {
-      const ProbeResult result = JudgeLook(without, Outside());
+      const ProbeResult result = JudgeLook(without, Namespaces(), 7);
       EXPECT_FALSE(result.ok) << line;
       EXPECT_THAT(result.failure, HasSubstr("layer ")) << line;
     }
     begin = end + 1;
   }
   for (const char* kind : {"user", "pid", "net", "ipc", "uts", "mnt"}) {
-    auto same = Outside();
+    auto same = Namespaces();
     same[kind] = Cat(kind, ":[2]");
-    EXPECT_FALSE(JudgeLook(GoodLook(), same).ok) << kind;
+    EXPECT_FALSE(JudgeLook(GoodLook(), same, 7).ok) << kind;
   }
-  EXPECT_FALSE(JudgeLook("", Outside()).ok);
+  EXPECT_FALSE(JudgeLook("", Namespaces(), 7).ok);
+  // A kernel without Landlock is told and accepted; one that has it must show it, all of it.
+  EXPECT_TRUE(JudgeLook(GoodLook(), Namespaces(), 0).ok);
+  EXPECT_FALSE(JudgeLook(GoodLook(), Namespaces(), 2).ok);
 }
 
 TEST(Isolation, ProbesOnceAndAgainAfterAFailure) {

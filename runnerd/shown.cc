@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+#include "runnerd/shown.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "common/base/cat.h"
+#include "common/base/errno_status.h"
+#include "common/base/status_macros.h"
+#include "common/files/files.h"
+#include "runnerd/init/protocol.h"
+#include "runnerd/sandbox_arguments.h"
+
+namespace auspex::runnerd {
+namespace {
+
+using Kind = ShownPlace::Kind;
+using Owner = ShownPlace::Owner;
+
+constexpr uid_t kUnmapped = 65534;  // what the kernel shows for a user that a namespace has not
+
+// The first user namespace maps all numbers; another, those of its one line or two.
+bool AllUsersAreMapped() {
+  const absl::StatusOr<std::string> map = ReadFile("/proc/self/uid_map", 4096);
+  return map.ok() && map->find("4294967295") != std::string::npos;
+}
+
+absl::Status Check(const ShownPlace& place, const struct stat& info) {
+  const auto refused = [&place](std::string_view why) {
+    return absl::FailedPreconditionError(
+        Cat("layer read-only-files: ", place.source, " is not shown to sandboxes: ", why));
+  };
+  if (place.kind == Kind::kFolder ? !S_ISDIR(info.st_mode) : !S_ISREG(info.st_mode))
+    return refused(place.kind == Kind::kFolder ? "it is no folder" : "it is no regular file");
+  if (info.st_mode & S_IWOTH) return refused("everybody may write to it");
+  if (place.owner == Owner::kAny || info.st_uid == 0 || info.st_uid == geteuid())
+    return absl::OkStatus();
+  if (info.st_uid == kUnmapped && !AllUsersAreMapped()) return absl::OkStatus();
+  return refused(Cat("it belongs to user ", info.st_uid));
+}
+
+}  // namespace
+
+std::vector<ShownPlace> ShownPlaces(const SandboxHost& host, const SandboxSpec& spec) {
+  std::vector<ShownPlace> places;
+  places.push_back({host.etc_folder, "/etc", Kind::kFolder, Owner::kSystem, false,
+                    "made by runnerd: names of two users, no host name, no machine id; leftovers "
+                    "are known by it"});
+  if (spec.system_files) {
+    places.push_back({"/usr", "/usr", Kind::kFolder, Owner::kSystem, false,
+                      "interpreters and libraries of the distribution"});
+    for (const std::string& folder : host.root_folders) {
+      places.push_back({folder, folder, Kind::kFolder, Owner::kSystem, false,
+                        "a part of /usr on hosts that keep it apart"});
+    }
+    if (host.bind_ld_cache) {
+      places.push_back({"/etc/ld.so.cache", "/etc/ld.so.cache", Kind::kFile, Owner::kSystem, false,
+                        "where the loader finds libraries"});
+    }
+    if (host.bind_alternatives) {
+      places.push_back({"/etc/alternatives", "/etc/alternatives", Kind::kFolder, Owner::kSystem,
+                        false, "what names like awk or java lead to"});
+    }
+  }
+  places.push_back({host.unit_init, unit_init::kInitPath, Kind::kFile, Owner::kSystem, false,
+                    "the sandbox's first process"});
+  if (!spec.package_dir.empty()) {
+    places.push_back({spec.package_dir, unit_init::kPackageDir, Kind::kFolder, Owner::kAny, false,
+                      "the unit's package"});
+  }
+  if (!spec.unpack_dir.empty()) {
+    places.push_back({host.unpack, unit_init::kUnpackPath, Kind::kFile, Owner::kSystem, false,
+                      "the program that takes an archive apart"});
+    places.push_back({spec.unpack_dir, unit_init::kUnpackDir, Kind::kFolder, Owner::kSystem, true,
+                      "where the archive's members go; for that program alone"});
+  }
+  return places;
+}
+
+absl::StatusOr<std::vector<UniqueFd>> OpenPlaces(const std::vector<ShownPlace>& places) {
+  std::vector<UniqueFd> opened;
+  for (const ShownPlace& place : places) {
+    UniqueFd fd(open(place.source.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    struct stat info {};
+    if (!fd || fstat(fd.get(), &info) != 0) {
+      return absl::FailedPreconditionError(
+          Cat("layer read-only-files: ",
+              std::string(ErrnoStatus(errno, "open", place.source).message())));
+    }
+    RETURN_IF_ERROR(Check(place, info));
+    opened.push_back(std::move(fd));
+  }
+  return opened;
+}
+
+}  // namespace auspex::runnerd
