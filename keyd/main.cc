@@ -149,7 +149,12 @@ absl::Status Serve(Daemon& daemon) {
   }
   daemon.NotifyReady();
   ReleaseStartupPages();
-  const int signal = daemon.WaitForStop();
+  const int signal = daemon.WaitForStop([&] {
+    const std::string key = keys->view().public_key_hex();
+    return Cat(key.empty() ? "no key yet" : Cat("key ", key.substr(0, 16)), ", ",
+               recorder.signatures(), " signatures since the start, ", journal->head().records,
+               " records in the journal");
+  });
   // Calls that follow the journal end, too.
   checkpointer.Stop();
   for (const auto* server : {&owner_server, &result_server, &request_server}) (*server)->Shutdown();
@@ -169,6 +174,7 @@ int Main(int argc, char** argv) {
   // A disk that is full may have room later: the supervisor tries again.
   if (absl::IsAborted(status) || absl::IsUnavailable(status) || absl::IsResourceExhausted(status)) {
     LogError("failed_at_work", {{"cause", std::string(status.message())}});
+    if (daemon.ok()) daemon->PauseBeforeRetry(std::string(status.message()));
     return kFailedAtWork;
   }
   LogError("refused_to_start", {{"cause", std::string(status.message())}});

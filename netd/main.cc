@@ -97,7 +97,7 @@ int main(int argc, char** argv) {
   netd.Start([&] { daemon->RequestStop(); });
   daemon->NotifyReady();
   auspex::ReleaseStartupPages();
-  daemon->WaitForStop();
+  daemon->WaitForStop([&netd] { return netd.counters().Summary(); });
 
   netd.RequestStop();
   (*server)->Shutdown(500);

@@ -115,7 +115,9 @@ absl::Status Serve(Daemon& daemon) {
           {{"slots", at_start.slots}, {"policy", ExecutionPolicyWord(at_start.execution_policy)}});
   daemon.NotifyReady();
   ReleaseStartupPages();
-  const int signal = daemon.WaitForStop();
+  const int signal = daemon.WaitForStop([&work] {
+    return Cat(work.slots().ListRunning().size(), " of ", work.slots().count(), " slots busy");
+  });
   work.Stop(kStopGraceSeconds);
   monitor.Stop();
   server->Shutdown();

@@ -90,7 +90,14 @@ absl::Status Run(Daemon& daemon) {
   daemon.NotifyReady();
   LogInfo("serving");
   ReleaseStartupPages();
-  daemon.WaitForStop();
+  // Asking for it is also what the watchdog watches: a database that answers nobody ends the pings.
+  daemon.WaitForStop([&hub]() -> std::string {
+    const absl::StatusOr<StatusReport> status = hub->StatusNow();
+    if (!status.ok()) return Cat("no status: ", std::string(status.status().message()));
+    return Cat(status->state, status->state_reason.empty() ? "" : ": ", status->state_reason, "; ",
+               status->units_running, " units running, ", status->outbox_results,
+               " results to send");
+  });
   // Streams end by themselves once the hub has stopped. What the servers still wait for is clients
   // that have not yet read that the connection ends, so they wait side by side and not long: a call
   // that changes something takes a few milliseconds.

@@ -23,11 +23,11 @@ constexpr char kConnectHeaders[] = "grpc.http_connect_headers";
 std::string RoleKeyFor(const std::string& path) {
   absl::StatusOr<std::string> key = ReadRoleKey(path);
   struct stat folder {};
-  // A server that has yet to start will find the key that is made here. Another user's folder is
-  // system mode's, where the user is what counts.
+  // A server that has yet to start will find the key that is made here. A folder of another user, or one
+  // that others may look into (root asks there too), is system mode's, where the user is what counts.
   if (absl::IsNotFound(key.status()) &&
       ::stat(path.substr(0, path.rfind('/')).c_str(), &folder) == 0 &&
-      folder.st_uid == ::geteuid()) {
+      folder.st_uid == ::geteuid() && (folder.st_mode & 077) == 0) {
     key = EnsureRoleKey(path);
   }
   if (!key.ok() && !absl::IsNotFound(key.status())) {

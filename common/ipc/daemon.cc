@@ -23,6 +23,8 @@
 #include "common/base/status_macros.h"
 #include "common/base/unique_fd.h"
 #include "common/files/files.h"
+#include "common/ipc/listen.h"
+#include "common/ipc/service_manager.h"
 #include "common/log/log.h"
 
 namespace auspex {
@@ -35,7 +37,7 @@ struct Daemon::State {
   std::map<std::string, std::string, std::less<>> flags;
   std::map<std::string, PeerRule, std::less<>> system_peers;  // empty in the other modes
   UniqueFd lock, signals, stop;
-  int watchdog_ms = -1;  // half of the interval that systemd asks for; -1: none
+  ServiceManager manager;
 };
 
 namespace {
@@ -45,6 +47,7 @@ constexpr std::string_view kVersion = AUSPEX_VERSION;
 // A predecessor whose supervisor was killed may still be ending its unit; a second worker beside a living one is refused after this.
 constexpr int kInstancePatienceMs = 10'000;
 constexpr int kInstanceLookMs = 20;
+constexpr int kPauseBeforeRetryMs = 10'000;
 
 absl::StatusOr<UniqueFd> AwaitInstanceLock(const std::string& path) {
   for (int waited = 0;; waited += kInstanceLookMs) {
@@ -55,23 +58,6 @@ absl::StatusOr<UniqueFd> AwaitInstanceLock(const std::string& path) {
       LogInfo("waiting_for_predecessor", {{"cause", std::string(lock.status().message())}});
     ::poll(nullptr, 0, kInstanceLookMs);
   }
-}
-
-// One datagram to the service manager, as sd_notify(3) describes; written here so that keyd needs no further library.
-void NotifyServiceManager(std::string_view message) {
-  const char* path = std::getenv("NOTIFY_SOCKET");
-  if (path == nullptr || path[0] == '\0') return;
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const size_t length = std::strlen(path);
-  if (length >= sizeof address.sun_path) return;
-  std::memcpy(address.sun_path, path, length);
-  if (address.sun_path[0] == '@') address.sun_path[0] = '\0';  // abstract
-  UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!fd) return;
-  ::sendto(fd.get(), message.data(), message.size(), MSG_NOSIGNAL,
-           reinterpret_cast<const sockaddr*>(&address),
-           static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length));
 }
 
 void PrintHelp(std::string_view name, const std::vector<Daemon::Flag>& extra) {
@@ -166,9 +152,25 @@ absl::StatusOr<Daemon> Daemon::Init(std::string_view name, int argc, char** argv
   InitLog(name, verbose ? LogLevel::kDebug : LogLevel::kInfo);
   ASSIGN_OR_RETURN(Layout layout, Layout::Resolve(choice, ProcessEnvironment()));
   ASSIGN_OR_RETURN(Config config, LoadConfig(layout, ProcessEnvironment()));
-  auto state = std::make_unique<State>(State{
-      std::string(name), layout, config, layout.StateDir(name), std::move(flags), {}, {}, {}, {}});
-  if (layout.mode() == Layout::Mode::kSystem) state->system_peers = SystemPeers();
+  auto state = std::make_unique<State>(State{std::string(name),
+                                             layout,
+                                             config,
+                                             layout.StateDir(name),
+                                             std::move(flags),
+                                             {},
+                                             {},
+                                             {},
+                                             {},
+                                             {}});
+  if (layout.mode() == Layout::Mode::kSystem) {
+    if (!SocketsWerePassed()) {
+      return absl::FailedPreconditionError(
+          Cat("--system: the service manager passed no sockets; start the service (systemctl start "
+              "auspex-",
+              name, "), not the program"));
+    }
+    state->system_peers = SystemPeers();
+  }
   // netd keeps no state: its folder would only be something to explain.
   if (name != "netd") RETURN_IF_ERROR(MakePrivateDirectory(state->state_dir));
   if (layout.mode() != Layout::Mode::kSystem) {
@@ -186,11 +188,7 @@ absl::StatusOr<Daemon> Daemon::Init(std::string_view name, int argc, char** argv
   state->signals.Reset(::signalfd(-1, &stop_signals, SFD_CLOEXEC | SFD_NONBLOCK));
   state->stop.Reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!state->signals || !state->stop) return ErrnoStatus(errno, "make", "signal descriptors");
-  if (const char* watchdog = std::getenv("WATCHDOG_USEC"); watchdog != nullptr) {
-    long long micros = 0;
-    std::from_chars(watchdog, watchdog + std::strlen(watchdog), micros);
-    if (micros > 0) state->watchdog_ms = static_cast<int>(micros / 2000);
-  }
+  state->manager = ServiceManager::FromEnvironment();
   return Daemon(std::move(state));
 }
 
@@ -210,7 +208,7 @@ PeerRule Daemon::AllowFor(std::string_view peer) const {
 }
 
 void Daemon::NotifyReady() {
-  NotifyServiceManager("READY=1");
+  state_->manager.Tell("READY=1\nSTATUS=serving");
   if (const char* text = std::getenv("AUSPEX_READY_FD"); text != nullptr) {
     int fd = -1;
     std::from_chars(text, text + std::strlen(text), fd);
@@ -223,25 +221,32 @@ void Daemon::NotifyReady() {
   LogInfo("ready", {{"pid", ::getpid()}});
 }
 
-int Daemon::WaitForStop() {
+int Daemon::WaitForStop(const std::function<std::string()>& status_text) {
   pollfd waits[2] = {{state_->signals.get(), POLLIN, 0}, {state_->stop.get(), POLLIN, 0}};
   for (;;) {
-    const int ready = ::poll(waits, 2, state_->watchdog_ms);
+    const int ready = ::poll(waits, 2, state_->manager.PatienceMs());
     if (ready < 0 && errno != EINTR) return 0;
-    if (ready == 0) NotifyServiceManager("WATCHDOG=1");
+    if (ready == 0) state_->manager.Ping(status_text);
     if ((waits[0].revents & POLLIN) != 0) {
       signalfd_siginfo info{};
       if (::read(state_->signals.get(), &info, sizeof info) == sizeof info) {
-        NotifyServiceManager("STOPPING=1");
+        state_->manager.Tell("STOPPING=1\nSTATUS=stopping");
         LogInfo("stopping", {{"signal", info.ssi_signo}, {"sender", info.ssi_pid}});
         return static_cast<int>(info.ssi_signo);
       }
     }
     if ((waits[1].revents & POLLIN) != 0) {
-      NotifyServiceManager("STOPPING=1");
+      state_->manager.Tell("STOPPING=1");
       return 0;
     }
   }
+}
+
+void Daemon::PauseBeforeRetry(std::string_view cause) {
+  if (!state_->manager.there()) return;
+  state_->manager.TellStatus(Cat("failed at work, to be tried again: ", cause));
+  pollfd wait{state_->signals.get(), POLLIN, 0};
+  ::poll(&wait, 1, kPauseBeforeRetryMs);
 }
 
 void Daemon::RequestStop() {

@@ -13,6 +13,7 @@
 #ifndef AUSPEX_COMMON_IPC_DAEMON_H_
 #define AUSPEX_COMMON_IPC_DAEMON_H_
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -36,6 +37,7 @@ class Daemon {
   };
   // Parses flags (prints --help / --version and exits 0; usage error exits 2), inits the log, resolves layout, loads the configuration, makes
   // the daemon's state and run folders, takes the instance lock (waits 10 s for a predecessor to end), ignores SIGPIPE, blocks SIGTERM and SIGINT for all later threads.
+  // In system mode the run folder, its sockets and the lock are the service manager's: FAILED_PRECONDITION when it passed no socket.
   static absl::StatusOr<Daemon> Init(std::string_view name, int argc, char** argv,
                                      std::vector<Flag> extra = {});
   Daemon(Daemon&&) noexcept;
@@ -51,11 +53,14 @@ class Daemon {
   // user auspex-<peer> (netd, runnerd), or for "cli" root and the members of group auspex, as the user database was at Init.
   PeerRule AllowFor(std::string_view peer) const;
 
-  // Tells systemd (NOTIFY_SOCKET), and on the descriptor named by AUSPEX_READY_FD (the supervisor), that the daemon serves. Also makes later
-  // WaitForStop calls feed the systemd watchdog.
+  // Tells systemd (NOTIFY_SOCKET), and on the descriptor named by AUSPEX_READY_FD (the supervisor), that the daemon serves.
   void NotifyReady();
-  // Blocks until SIGTERM, SIGINT or RequestStop. Returns the signal number or 0.
-  int WaitForStop();
+  // Blocks until SIGTERM, SIGINT or RequestStop. Returns the signal number or 0. Meanwhile it feeds the systemd watchdog, if there is one, and
+  // tells systemd what `status_text` (one line, at most 200 octets; asked for on this thread every 5 s at most) says when that changes.
+  int WaitForStop(const std::function<std::string()>& status_text = nullptr);
+  // For a daemon that ends because of what may pass, such as a full disk: under systemd, tells `cause` and waits 10 s or for SIGTERM, so that
+  // the tries are as far apart as the supervisor makes them, although every peer that connects would start the daemon at once.
+  void PauseBeforeRetry(std::string_view cause);
   // Makes WaitForStop return; from any thread.
   void RequestStop();
 

@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -19,6 +20,7 @@ namespace auspex {
 namespace {
 
 constexpr int kFirstSystemdFd = 3;  // SD_LISTEN_FDS_START
+constexpr int kMostPassed = 64;
 
 absl::StatusOr<sockaddr_un> AddressOf(const std::string& path) {
   sockaddr_un address{};
@@ -30,12 +32,17 @@ absl::StatusOr<sockaddr_un> AddressOf(const std::string& path) {
   return address;
 }
 
-// Finds the passed descriptor that is bound to `path`. LISTEN_PID guards against variables meant for a parent.
-int PassedBySystemd(const std::string& path) {
+// How many sockets were passed. LISTEN_PID guards against variables meant for a parent.
+int PassedCount() {
   const char* pid = std::getenv("LISTEN_PID");
   const char* count = std::getenv("LISTEN_FDS");
-  if (pid == nullptr || count == nullptr || std::atol(pid) != ::getpid()) return -1;
-  const int last = kFirstSystemdFd + std::min(std::atoi(count), 64);
+  if (pid == nullptr || count == nullptr || std::atol(pid) != ::getpid()) return 0;
+  return std::clamp(std::atoi(count), 0, kMostPassed);
+}
+
+// Finds the passed descriptor that is bound to `path`.
+int PassedBySystemd(const std::string& path) {
+  const int last = kFirstSystemdFd + PassedCount();
   for (int fd = kFirstSystemdFd; fd < last; ++fd) {
     sockaddr_un bound{};
     socklen_t size = sizeof bound;
@@ -49,6 +56,8 @@ int PassedBySystemd(const std::string& path) {
 }
 
 }  // namespace
+
+bool SocketsWerePassed() { return PassedCount() > 0; }
 
 absl::StatusOr<Listener> ListenAt(const std::string& path, long group) {
   if (const int passed = PassedBySystemd(path); passed >= 0) {

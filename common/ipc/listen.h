@@ -16,6 +16,9 @@ struct Listener {
   bool from_systemd = false;
 };
 
+// Whether systemd passed this process any socket.
+bool SocketsWerePassed();
+
 // The socket that systemd passed for `path` (sd_listen_fds(3), matched by the bound address), else a new one at `path` with mode 0600, or
 // 0660 and the group `group` when that is not negative. FAILED_PRECONDITION when a live server holds the path; a stale file is removed.
 absl::StatusOr<Listener> ListenAt(const std::string& path, long group);
