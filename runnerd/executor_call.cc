@@ -11,6 +11,7 @@
 #include "common/json/canonical.h"
 #include "common/json/value.h"
 #include "runnerd/init/protocol.h"
+#include "runnerd/package_tree.h"
 
 namespace auspex::runnerd {
 namespace {
@@ -26,9 +27,10 @@ uint64_t ScratchOctets(const Config& config) {
   return static_cast<uint64_t>(std::clamp<int64_t>(config.memory_max_mb / 4, 64, 1024)) * kMiB;
 }
 
-bool IsPackageFile(const std::string& path) {
+bool IsPackageFile(int package_fd, const std::string& path) {
+  const UniqueFd file = OpenInPackage(package_fd, path);
   struct stat info;
-  return lstat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
+  return file && fstat(file.get(), &info) == 0 && S_ISREG(info.st_mode);
 }
 
 }  // namespace
@@ -46,8 +48,7 @@ std::string ExecutorInput(const Unit& unit) {
              ",\"unit_id\":", CanonicalString(unit.unit_id.str()), "}");
 }
 
-absl::StatusOr<std::string> ExecutorProgram(const std::string& program,
-                                            const std::string& package_dir) {
+absl::StatusOr<std::string> ExecutorProgram(const std::string& program, int package_fd) {
   if (program.empty() || program.find('\0') != std::string::npos) {
     return absl::InvalidArgumentError("executor.command: the program has no usable name");
   }
@@ -57,14 +58,14 @@ absl::StatusOr<std::string> ExecutorProgram(const std::string& program,
     return absl::InvalidArgumentError(
         Cat("executor.command: '", Printable(program), "' leaves the package"));
   }
-  if (program.find('/') != std::string::npos || IsPackageFile(Cat(package_dir, "/", program))) {
+  if (program.find('/') != std::string::npos || IsPackageFile(package_fd, program)) {
     return Cat(unit_init::kPackageDir, "/", program);
   }
   return program;
 }
 
 absl::StatusOr<SandboxSpec> TenantSandbox(const Unit& unit, const Manifest& manifest,
-                                          const std::string& package_dir, const Config& config) {
+                                          int package_fd, const Config& config) {
   using namespace unit_init;
   JsonArray words;
   for (const std::string& word : manifest.command) words.emplace_back(word);
@@ -74,7 +75,7 @@ absl::StatusOr<SandboxSpec> TenantSandbox(const Unit& unit, const Manifest& mani
                                           " words or ", kMaxCommandOctets, " octets"));
   }
   SandboxSpec spec;
-  ASSIGN_OR_RETURN(const std::string program, ExecutorProgram(manifest.command[0], package_dir));
+  ASSIGN_OR_RETURN(const std::string program, ExecutorProgram(manifest.command[0], package_fd));
   const std::string seconds = Cat(static_cast<int64_t>(std::ceil(WallSeconds(config))));
   const bool limited = config.resource_limits;
   const uint64_t scratch = ScratchOctets(config);
@@ -105,7 +106,7 @@ absl::StatusOr<SandboxSpec> TenantSandbox(const Unit& unit, const Manifest& mani
   if (manifest.capture_raw) spec.environment.emplace_back("AUSPEXAI_CAPTURE_RAW", "1");
   spec.working_directory = kPackageDir;
   spec.unit_octets = scratch;
-  spec.package_dir = package_dir;
+  spec.package_fd = package_fd;
   return spec;
 }
 

@@ -24,12 +24,12 @@ std::string ExecutorInput(const Unit& unit);
 // The program that executor.command[0] means inside the sandbox: python and python3 are the
 // system's, an absolute path is kept, a path with a '/' or the name of a file in the package is the
 // package's, anything else is searched in PATH. INVALID_ARGUMENT when it leaves the package.
-absl::StatusOr<std::string> ExecutorProgram(const std::string& untrusted_program,
-                                            const std::string& package_dir);
+// `package_fd`: the package's folder.
+absl::StatusOr<std::string> ExecutorProgram(const std::string& untrusted_program, int package_fd);
 
-// The sandbox for a tenant's executor.
+// The sandbox for a tenant's executor; it borrows `package_fd`.
 absl::StatusOr<SandboxSpec> TenantSandbox(const Unit& unit, const Manifest& manifest,
-                                          const std::string& package_dir, const Config& config);
+                                          int package_fd, const Config& config);
 // The sandbox for the built-in echo executor: static, so that it needs nothing of the host.
 SandboxSpec EchoSandbox();
 

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "runnerd/package_store.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -17,6 +15,8 @@
 #include "common/json/reader.h"
 #include "common/log/log.h"
 #include "runnerd/init/protocol.h"
+#include "runnerd/package_seal.h"
+#include "runnerd/package_signature.h"
 #include "runnerd/package_tree.h"
 #include "runnerd/sandbox_arguments.h"
 #include "runnerd/sandbox_run.h"
@@ -24,24 +24,43 @@
 namespace auspex::runnerd {
 namespace {
 
-constexpr std::string_view kScratchPrefix = ".scratch-";
 constexpr size_t kMaxRemembered = 256;
 constexpr double kUnpackSeconds = 120;
 constexpr uint64_t kMaxManifest = 1 << 20;
 
 // DATA_LOSS: content that does not match its digests (marker auto_fetch_digest_mismatch);
-// INVALID_ARGUMENT: content that is unsafe or unusable (no marker); anything else: not to be had
-// (package_unavailable).
+// INVALID_ARGUMENT and UNAUTHENTICATED: content that is unsafe, unusable or not the tenant's (no
+// marker); anything else: not to be had (package_unavailable).
 Refusal FetchRefusal(const absl::Status& status) {
   std::string_view marker = "package_unavailable: ";
-  if (status.code() == absl::StatusCode::kDataLoss) marker = "auto_fetch_digest_mismatch: ";
-  if (status.code() == absl::StatusCode::kInvalidArgument) marker = "";
+  if (absl::IsDataLoss(status)) marker = "auto_fetch_digest_mismatch: ";
+  if (absl::IsInvalidArgument(status) || absl::IsUnauthenticated(status)) marker = "";
   return {RefusalKind::kExecutorRefused, Cat(marker, std::string(status.message()))};
 }
 
-bool FolderExists(const std::string& path) {
-  struct stat info;
-  return lstat(path.c_str(), &info) == 0;
+uint64_t CapOctets(const Config& config) {
+  return static_cast<uint64_t>(config.packages_max_mb) << 20;
+}
+
+// The manifest.json.sig of an unpacked or staged package; empty when there is none.
+absl::StatusOr<std::string> ReadSignature(int folder) {
+  absl::StatusOr<std::string> text =
+      ReadInPackage(folder, "manifest.json.sig", kMaxManifestSignature);
+  if (absl::IsNotFound(text.status())) return std::string();
+  return text;
+}
+
+// Whether the unit's tenant signed its manifest, where the owner pinned a key of that tenant.
+absl::Status CheckTenantKey(const Unit& unit, const Config& config,
+                            const absl::StatusOr<std::string>& untrusted_signature) {
+  const auto pinned = config.tenant_keys.find(unit.tenant_id.str());
+  if (pinned == config.tenant_keys.end()) return absl::OkStatus();
+  if (!untrusted_signature.ok()) {
+    return absl::UnauthenticatedError(
+        Cat("manifest.json.sig: ", std::string(untrusted_signature.status().message())));
+  }
+  ASSIGN_OR_RETURN(const PublicKeyHex key, PublicKeyHex::Parse(pinned->second));
+  return CheckManifestSignature(*untrusted_signature, unit.manifest_sha256, key);
 }
 
 }  // namespace
@@ -49,27 +68,21 @@ bool FolderExists(const std::string& path) {
 absl::StatusOr<std::unique_ptr<PackageStore>> PackageStore::Open(const std::string& state_dir,
                                                                  const SandboxHost& host,
                                                                  ArchiveSource& source) {
-  const std::string folder = Cat(state_dir, "/packages");
-  RETURN_IF_ERROR(MakePrivateDirectory(folder));
-  std::unique_ptr<DIR, int (*)(DIR*)> list(opendir(folder.c_str()), closedir);
-  if (list == nullptr) return ErrnoStatus(errno, "list", folder);
-  while (const dirent* entry = readdir(list.get())) {
-    if (std::string_view(entry->d_name).starts_with(kScratchPrefix))
-      RETURN_IF_ERROR(RemoveTree(Cat(folder, "/", entry->d_name)));
-  }
-  return std::unique_ptr<PackageStore>(new PackageStore(folder, host, source));
+  ASSIGN_OR_RETURN(std::unique_ptr<PackageShelf> shelf, PackageShelf::Open(state_dir));
+  return std::unique_ptr<PackageStore>(
+      new PackageStore(std::move(shelf), Cat(state_dir, "/packages"), host, source));
 }
 
-absl::StatusOr<Manifest> PackageStore::Verify(const std::string& folder, const Sha256Hex& expected,
-                                              bool pin_required) {
+absl::StatusOr<Manifest> PackageStore::Verify(int folder, const std::string& name,
+                                              const Sha256Hex& expected, bool pin_required) {
   ASSIGN_OR_RETURN(const PackageTree tree, ListPackage(folder));
   {
     std::lock_guard lock(mutex_);
-    auto known = verified_.find(folder);
+    auto known = verified_.find(name);
     if (known != verified_.end() && known->second.fingerprint == tree.fingerprint)
       return known->second.manifest;
   }
-  const absl::StatusOr<std::string> text = ReadFile(Cat(folder, "/manifest.json"), kMaxManifest);
+  const absl::StatusOr<std::string> text = ReadInPackage(folder, "manifest.json", kMaxManifest);
   if (!text.ok())
     return absl::InvalidArgumentError(
         Cat("manifest.json of the package: ", std::string(text.status().message())));
@@ -100,20 +113,22 @@ absl::StatusOr<Manifest> PackageStore::Verify(const std::string& folder, const S
   }
   std::lock_guard lock(mutex_);
   if (verified_.size() >= kMaxRemembered) verified_.clear();
-  verified_.insert_or_assign(folder, Verified{tree.fingerprint, manifest});
+  verified_.insert_or_assign(name, Verified{tree.fingerprint, manifest});
   return manifest;
 }
 
 std::variant<Package, Refusal> PackageStore::Resolve(const Unit& unit, const Config& config,
                                                      RunControl& control) {
   const Sha256Hex& sha = unit.manifest_sha256;
-  const std::string own = Cat(folder_, "/", sha.str()),
-                    staged = Cat(config.provisioning_dir, "/", sha.str());
-  if (!config.provisioning_dir.empty() && FolderExists(staged)) {
-    absl::StatusOr<Manifest> manifest = Verify(staged, sha, false);
-    if (manifest.ok()) return Package{staged, *std::move(manifest)};
-    return Refusal{RefusalKind::kExecutorRefused,
-                   Cat("staged package: ", std::string(manifest.status().message()))};
+  shelf_->Collect(CapOctets(config));  // the owner may have lowered it
+  if (!config.provisioning_dir.empty()) {
+    const std::string path = Cat(config.provisioning_dir, "/", sha.str());
+    absl::StatusOr<UniqueFd> staged = OpenPackage(path);
+    if (staged.ok()) return TakeStaged(*std::move(staged), path, unit, config);
+    if (!absl::IsNotFound(staged.status())) {
+      return Refusal{RefusalKind::kExecutorRefused,
+                     Cat("staged package: ", std::string(staged.status().message()))};
+    }
   }
   const std::shared_ptr<std::timed_mutex> once = MutexOf(sha);
   std::unique_lock fetch_lock(*once, std::defer_lock);
@@ -122,74 +137,98 @@ std::variant<Package, Refusal> PackageStore::Resolve(const Unit& unit, const Con
     if (control.requested())
       return FetchRefusal(absl::CancelledError("ended while another unit fetched the package"));
   }
-  if (FolderExists(own)) {
-    absl::StatusOr<Manifest> manifest = Verify(own, sha, true);
-    if (manifest.ok()) return Package{own, *std::move(manifest)};
+  absl::StatusOr<Package> package = TakeInstalled(unit, config);
+  if (absl::IsNotFound(package.status())) {
+    if (!config.auto_fetch) {
+      return Refusal{RefusalKind::kExecutorRefused,
+                     Cat("no provisioned executor for manifest ", sha.str(),
+                         " and provisioning.auto_fetch is off")};
+    }
+    package = FetchAndInstall(unit, config, control);
+  }
+  if (!package.ok()) return FetchRefusal(package.status());
+  return *std::move(package);
+}
+
+std::variant<Package, Refusal> PackageStore::TakeStaged(UniqueFd folder, const std::string& name,
+                                                        const Unit& unit, const Config& config) {
+  absl::StatusOr<Manifest> manifest = Verify(folder.get(), name, unit.manifest_sha256, false);
+  absl::Status status = manifest.status();
+  if (status.ok()) status = CheckTenantKey(unit, config, ReadSignature(folder.get()));
+  if (status.ok()) return Package{std::move(folder), *std::move(manifest)};
+  return Refusal{RefusalKind::kExecutorRefused,
+                 Cat("staged package: ", std::string(status.message()))};
+}
+
+absl::StatusOr<Package> PackageStore::TakeInstalled(const Unit& unit, const Config& config) {
+  const Sha256Hex& sha = unit.manifest_sha256;
+  ASSIGN_OR_RETURN(UniqueFd folder, shelf_->Take(sha));
+  absl::StatusOr<Manifest> manifest = Verify(folder.get(), shelf_->PathOf(sha), sha, true);
+  if (!manifest.ok()) {
     // Only a fault of this host can have changed a sealed package (a crash before it was on disk, a
     // hand): it goes, and is fetched again.
     LogWarning("package_damaged",
                {{"manifest", sha.str()}, {"why", std::string(manifest.status().message())}});
-    if (absl::Status removed = RemoveTree(own); !removed.ok())
-      return FetchRefusal(absl::UnavailableError(removed.message()));
+    folder.Reset();
+    if (absl::StatusOr<PackageShelf::Entry> gone = shelf_->Remove(sha, "damaged"); !gone.ok())
+      return absl::UnavailableError(gone.status().message());
+    return absl::NotFoundError("damaged");
   }
-  if (!config.auto_fetch) {
-    return Refusal{RefusalKind::kExecutorRefused,
-                   Cat("no provisioned executor for manifest ", sha.str(),
-                       " and provisioning.auto_fetch is off")};
-  }
-  return FetchAndInstall(unit, control);
+  RETURN_IF_ERROR(CheckTenantKey(unit, config, shelf_->Signature(sha)));
+  return Package{std::move(folder), *std::move(manifest)};
 }
 
-std::variant<Package, Refusal> PackageStore::FetchAndInstall(const Unit& unit,
-                                                             RunControl& control) {
+absl::StatusOr<Package> PackageStore::FetchAndInstall(const Unit& unit, const Config& config,
+                                                      RunControl& control) {
   const Sha256Hex& sha = unit.manifest_sha256;
   // Without a name, so that nothing of it can be left behind.
   UniqueFd archive(open(folder_.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (!archive) archive.Reset(memfd_create("auspex-archive", MFD_CLOEXEC));
-  if (!archive) return FetchRefusal(ErrnoStatus(errno, "open", "archive spool"));
+  if (!archive) return ErrnoStatus(errno, "open", "archive spool");
   if (absl::Status got = source_.Fetch(sha, archive.get(), control); !got.ok())
-    return FetchRefusal(absl::UnavailableError(got.message()));
+    return absl::UnavailableError(got.message());
   lseek(archive.get(), 0, SEEK_SET);
-  std::string scratch;
-  {
-    std::lock_guard lock(mutex_);
-    scratch = Cat(folder_, "/", kScratchPrefix, next_scratch_++);
+  const std::string scratch = shelf_->NewScratch();
+  absl::StatusOr<Package> package = Install(archive.get(), scratch, unit, config, control);
+  if (package.ok()) {
+    source_.Drop(sha);
+    LogInfo("package_installed", {{"manifest", sha.str()}});
+    return package;
   }
-  const std::string final_folder = Cat(folder_, "/", sha.str());
-  auto install = [&]() -> absl::StatusOr<Manifest> {
-    RETURN_IF_ERROR(MakePrivateDirectory(scratch));
-    RETURN_IF_ERROR(UnpackInSandbox(archive.get(), scratch, control));
-    ASSIGN_OR_RETURN(Manifest manifest, Verify(scratch, sha, true));
-    RETURN_IF_ERROR(Seal(scratch, manifest));
-    if (rename(scratch.c_str(), final_folder.c_str()) != 0)
-      return ErrnoStatus(errno, "install", final_folder);
-    RETURN_IF_ERROR(SyncDirectory(folder_));
-    // Once more in its place: fills the memory of what is verified, and is what every later unit
-    // does.
-    return Verify(final_folder, sha, true);
-  };
-  absl::StatusOr<Manifest> manifest = install();
-  if (!manifest.ok()) {
-    (void)RemoveTree(scratch);
-    // An archive that could not be unpacked here, or in time, is not a bad archive.
-    if (!control.requested()) source_.Drop(sha);
-    LogWarning("package_refused",
-               {{"manifest", sha.str()}, {"why", std::string(manifest.status().message())}});
-    return FetchRefusal(manifest.status());
-  }
-  source_.Drop(sha);
-  LogInfo("package_installed", {{"manifest", sha.str()}});
-  return Package{final_folder, *std::move(manifest)};
+  (void)RemoveTree(scratch);
+  // An archive that could not be unpacked here, or in time, is not a bad archive.
+  if (!control.requested()) source_.Drop(sha);
+  LogWarning("package_refused",
+             {{"manifest", sha.str()}, {"why", std::string(package.status().message())}});
+  return package;
 }
 
-absl::Status PackageStore::UnpackInSandbox(int archive_fd, const std::string& scratch,
-                                           RunControl& control) {
+absl::StatusOr<Package> PackageStore::Install(int archive_fd, const std::string& scratch,
+                                              const Unit& unit, const Config& config,
+                                              RunControl& control) {
+  const Sha256Hex& sha = unit.manifest_sha256;
+  RETURN_IF_ERROR(MakePrivateDirectory(scratch));
+  ASSIGN_OR_RETURN(const UniqueFd made, OpenPackage(scratch));
+  RETURN_IF_ERROR(UnpackInSandbox(archive_fd, made.get(), control));
+  RETURN_IF_ERROR(Verify(made.get(), scratch, sha, true).status());
+  const absl::StatusOr<std::string> signature = ReadSignature(made.get());
+  RETURN_IF_ERROR(CheckTenantKey(unit, config, signature));
+  ASSIGN_OR_RETURN(const uint64_t octets, SealPackage(made.get()));
+  ASSIGN_OR_RETURN(UniqueFd folder, shelf_->Put(sha, scratch, octets, CapOctets(config),
+                                                signature.ok() ? *signature : ""));
+  // Once more in its place: fills the memory of what is verified, and is what every later unit
+  // does.
+  ASSIGN_OR_RETURN(Manifest manifest, Verify(folder.get(), shelf_->PathOf(sha), sha, true));
+  return Package{std::move(folder), std::move(manifest)};
+}
+
+absl::Status PackageStore::UnpackInSandbox(int archive_fd, int scratch_fd, RunControl& control) {
   SandboxSpec spec;
   spec.command = {unit_init::kUnpackPath};
   spec.unit_octets = 0;
   spec.shm_octets = 0;
   spec.system_files = false;
-  spec.unpack_dir = scratch;
+  spec.unpack_fd = scratch_fd;
   RunRequest request;
   RETURN_IF_ERROR(PutIntoSandbox(host_, spec, request));
   request.input_fd = archive_fd;
@@ -213,28 +252,6 @@ absl::Status PackageStore::UnpackInSandbox(int archive_fd, const std::string& sc
   const std::string why = Cat("archive: ", Printable(line.substr(why_at), 300));
   if (line.starts_with("unsafe ")) return absl::InvalidArgumentError(why);
   return absl::UnavailableError(why);
-}
-
-absl::Status PackageStore::Seal(const std::string& folder, const Manifest& manifest) {
-  ASSIGN_OR_RETURN(const PackageTree tree, ListPackage(folder));
-  for (const PackageTree::File& file : tree.files) {
-    // The digest does not cover modes, so only one bit of them survives: that the owner may execute
-    // it. The program that the manifest names is executable in any case.
-    const bool executable = (file.info.st_mode & 0100) != 0 || file.path == manifest.command[0] ||
-                            Cat("./", file.path) == manifest.command[0];
-    const std::string path = Cat(folder, "/", file.path);
-    if (chmod(path.c_str(), executable ? 0555 : 0444) != 0) return ErrnoStatus(errno, "seal", path);
-  }
-  for (const std::string& inner : tree.folders) {
-    if (chmod(Cat(folder, "/", inner).c_str(), 0555) != 0) return ErrnoStatus(errno, "seal", inner);
-  }
-  UniqueFd root(open(folder.c_str(), O_DIRECTORY | O_RDONLY | O_CLOEXEC));
-  if (!root) return ErrnoStatus(errno, "open", folder);
-  // A folder must be writable by its owner to be renamed to another parent, but this one keeps its
-  // parent.
-  if (syncfs(root.get()) != 0 || fchmod(root.get(), 0555) != 0)
-    return ErrnoStatus(errno, "seal", folder);
-  return absl::OkStatus();
 }
 
 std::shared_ptr<std::timed_mutex> PackageStore::MutexOf(const Sha256Hex& manifest_sha256) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // PackageStore: from a manifest's hash to a verified package folder. Packages that were fetched
-// live sealed (read-only modes) in a folder of ours and came there by one rename; packages that the
-// owner staged stay where they are. Both are verified before every use: in full when anything about
-// the tree changed since (PackageTree::fingerprint), else by the fingerprint alone. Safe from any
-// thread; two units that need the same package fetch it once.
+// live sealed (SealPackage) on a shelf of ours and came there by one rename; packages that the owner
+// staged stay where they are. Both are verified before every use, through the descriptor that the
+// unit's sandbox is then given: in full when anything about the tree changed since
+// (PackageTree::fingerprint), else by the fingerprint alone. Safe from any thread; two units that
+// need the same package fetch it once.
 #ifndef AUSPEX_RUNNERD_PACKAGE_STORE_H_
 #define AUSPEX_RUNNERD_PACKAGE_STORE_H_
 
@@ -14,9 +15,11 @@
 #include <variant>
 
 #include "absl/status/status.h"
+#include "common/base/unique_fd.h"
 #include "common/config/config.h"
 #include "common/ids/ids.h"
 #include "common/wire/manifest.h"
+#include "runnerd/package_shelf.h"
 #include "runnerd/run_control.h"
 #include "runnerd/sandbox_host.h"
 #include "runnerd/unit.h"
@@ -34,15 +37,16 @@ class ArchiveSource {
   virtual void Drop(const Sha256Hex& manifest_sha256) = 0;
 };
 
+// A verified package. What was checked is what `folder` shows, under whatever name by now; it stays
+// on the shelf as long as the descriptor lives.
 struct Package {
-  std::string folder;  // absolute host path
+  UniqueFd folder;
   Manifest manifest;
 };
 
 class PackageStore {
  public:
-  // Makes `<state_dir>/packages` and removes what an interrupted installation left there. The host
-  // and source are lent.
+  // The host and source are lent. See PackageShelf::Open for what is made and cleared away.
   static absl::StatusOr<std::unique_ptr<PackageStore>> Open(const std::string& state_dir,
                                                             const SandboxHost& host,
                                                             ArchiveSource& source);
@@ -52,31 +56,41 @@ class PackageStore {
   std::variant<Package, Refusal> Resolve(const Unit& unit, const Config& config,
                                          RunControl& control);
 
+  // What is installed, for the owner.
+  PackageShelf& shelf() { return *shelf_; }
+
  private:
   struct Verified {
     std::string fingerprint;
     Manifest manifest;
   };
-  PackageStore(std::string folder, const SandboxHost& host, ArchiveSource& source)
-      : folder_(std::move(folder)), host_(host), source_(source) {}
+  PackageStore(std::unique_ptr<PackageShelf> shelf, std::string folder, const SandboxHost& host,
+               ArchiveSource& source)
+      : shelf_(std::move(shelf)), folder_(std::move(folder)), host_(host), source_(source) {}
 
-  // The checks of 5.12 in order; the manifest when they pass. `pin_required`: fetched packages must
-  // name their digest.
-  absl::StatusOr<Manifest> Verify(const std::string& folder, const Sha256Hex& expected,
+  // The checks of 5.12 in order; the manifest when they pass. `name` is what the result is
+  // remembered under; `pin_required`: fetched packages must name their digest.
+  absl::StatusOr<Manifest> Verify(int folder, const std::string& name, const Sha256Hex& expected,
                                   bool pin_required);
-  std::variant<Package, Refusal> FetchAndInstall(const Unit& unit, RunControl& control);
-  // Unpacks into `scratch` within a sandbox of its own.
-  absl::Status UnpackInSandbox(int archive_fd, const std::string& scratch, RunControl& control);
-  absl::Status Seal(const std::string& folder, const Manifest& manifest);
+  std::variant<Package, Refusal> TakeStaged(UniqueFd folder, const std::string& name,
+                                            const Unit& unit, const Config& config);
+  // NOT_FOUND when it is not installed, or was damaged and is not any more.
+  absl::StatusOr<Package> TakeInstalled(const Unit& unit, const Config& config);
+  absl::StatusOr<Package> FetchAndInstall(const Unit& unit, const Config& config,
+                                          RunControl& control);
+  absl::StatusOr<Package> Install(int archive_fd, const std::string& scratch, const Unit& unit,
+                                  const Config& config, RunControl& control);
+  // Unpacks into `scratch_fd` within a sandbox of its own.
+  absl::Status UnpackInSandbox(int archive_fd, int scratch_fd, RunControl& control);
   std::shared_ptr<std::timed_mutex> MutexOf(const Sha256Hex& manifest_sha256);
 
+  const std::unique_ptr<PackageShelf> shelf_;
   const std::string folder_;
   const SandboxHost& host_;
   ArchiveSource& source_;
   std::mutex mutex_;                          // guards what follows
-  std::map<std::string, Verified> verified_;  // by folder
+  std::map<std::string, Verified> verified_;  // by name
   std::map<std::string, std::weak_ptr<std::timed_mutex>> fetching_;
-  uint64_t next_scratch_ = 1;
 };
 
 }  // namespace auspex::runnerd

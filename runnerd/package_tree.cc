@@ -3,10 +3,14 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <map>
 #include <memory>
 
@@ -14,7 +18,6 @@
 #include "common/base/encoding.h"
 #include "common/base/errno_status.h"
 #include "common/base/status_macros.h"
-#include "common/base/unique_fd.h"
 #include "common/crypto/sha256.h"
 #include "common/wire/manifest.h"
 
@@ -52,6 +55,8 @@ class Lister {
   }
 
   void Note(const std::string& path, const struct stat& info) {
+    tree_.disk_octets +=
+        static_cast<uint64_t>(std::max<int64_t>(info.st_size, int64_t{info.st_blocks} * 512));
     identity_.Update(Cat(path, '\0', info.st_dev, ' ', info.st_ino, ' ', info.st_mode, ' ',
                          info.st_uid, ' ', info.st_size, ' ', info.st_mtim.tv_sec, '.',
                          info.st_mtim.tv_nsec, ' ', info.st_ctim.tv_sec, '.', info.st_ctim.tv_nsec,
@@ -71,9 +76,15 @@ class Lister {
       tree_.folders.push_back(path);
       UniqueFd inner(openat(folder, name.c_str(), O_DIRECTORY | O_NOFOLLOW | O_RDONLY | O_CLOEXEC));
       if (!inner) return ErrnoStatus(errno, "open", path);
-      return List(std::move(inner), path);
+      const size_t files_before = tree_.files.size();
+      RETURN_IF_ERROR(List(std::move(inner), path));
+      // A program can tell whether a folder is there: Python imports one as a package.
+      if (tree_.files.size() == files_before)
+        return Unsafe(path, "is a folder without a file, which the package digest does not cover");
+      return absl::OkStatus();
     }
     if (!S_ISREG(info.st_mode)) return Unsafe(path, "is no regular file or folder");
+    if (info.st_nlink > 1) return Unsafe(path, "has another name elsewhere (a hard link)");
     if ((info.st_mode & 07000) != 0) return Unsafe(path, "has a set-id or sticky mode");
     octets_ += static_cast<uint64_t>(info.st_size);
     if (octets_ > limits_.unpacked_octets) return Unsafe(path, "makes the package too large");
@@ -87,17 +98,37 @@ class Lister {
   uint64_t members_ = 0, octets_ = 0;
 };
 
-absl::StatusOr<std::string> HashFile(const std::string& folder, const PackageTree::File& file) {
-  const std::string path = Cat(folder, "/", file.path);
-  UniqueFd fd(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  if (!fd) return ErrnoStatus(errno, "open", path);
+// Attributes that a program can read or that change what the file may do. Others (labels, access
+// lists) are this host's own.
+absl::Status CheckAttributes(int fd, const std::string& path) {
+  char names[4096];
+  const ssize_t size = flistxattr(fd, names, sizeof names);
+  if (size < 0) {
+    return errno == ENOTSUP  ? absl::OkStatus()
+           : errno == ERANGE ? Unsafe(path, "has too many extended attributes")
+                             : ErrnoStatus(errno, "list attributes", path);
+  }
+  for (const char* name = names; name < names + size; name += strlen(name) + 1) {
+    const std::string_view attribute = name;
+    if (attribute.starts_with("user.") || attribute == "security.capability") {
+      return Unsafe(path, Cat("has the extended attribute ", Printable(attribute, 60),
+                              ", which the package digest does not cover"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> HashFile(int folder, const PackageTree::File& file) {
+  const UniqueFd fd = OpenInPackage(folder, file.path);
+  if (!fd) return ErrnoStatus(errno, "open", file.path);
   struct stat info;
-  if (fstat(fd.get(), &info) != 0) return ErrnoStatus(errno, "look at", path);
+  if (fstat(fd.get(), &info) != 0) return ErrnoStatus(errno, "look at", file.path);
   if (info.st_ino != file.info.st_ino || info.st_dev != file.info.st_dev ||
       info.st_size != file.info.st_size) {
     return absl::FailedPreconditionError(
         Cat("package: '", Printable(file.path, 120), "' changed while it was checked"));
   }
+  RETURN_IF_ERROR(CheckAttributes(fd.get(), file.path));
   Sha256Stream hash;
   char buffer[64 * 1024];
   // The size was bounded by the listing; a file that grows meanwhile is read no further.
@@ -105,7 +136,7 @@ absl::StatusOr<std::string> HashFile(const std::string& folder, const PackageTre
   while (left > 0) {
     ssize_t n = read(fd.get(), buffer, std::min<uint64_t>(left, sizeof buffer));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoStatus(errno, "read", path);
+    if (n < 0) return ErrnoStatus(errno, "read", file.path);
     if (n == 0) break;
     hash.Update(std::string_view(buffer, static_cast<size_t>(n)));
     left -= static_cast<uint64_t>(n);
@@ -115,18 +146,51 @@ absl::StatusOr<std::string> HashFile(const std::string& folder, const PackageTre
 
 }  // namespace
 
-absl::StatusOr<PackageTree> ListPackage(const std::string& folder, const UnpackLimits& limits) {
-  UniqueFd root(open(folder.c_str(), O_DIRECTORY | O_NOFOLLOW | O_RDONLY | O_CLOEXEC));
-  if (!root) return ErrnoStatus(errno, "open", folder);
+absl::StatusOr<UniqueFd> OpenPackage(const std::string& path) {
+  UniqueFd folder(open(path.c_str(), O_DIRECTORY | O_NOFOLLOW | O_RDONLY | O_CLOEXEC));
+  if (!folder) return ErrnoStatus(errno, "open", path);
+  return folder;
+}
+
+UniqueFd OpenInPackage(int folder, const std::string& path) {
+  open_how how{};
+  how.flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  return UniqueFd(static_cast<int>(syscall(SYS_openat2, folder, path.c_str(), &how, sizeof how)));
+}
+
+absl::StatusOr<std::string> ReadInPackage(int folder, const std::string& path,
+                                          uint64_t max_octets) {
+  const UniqueFd fd = OpenInPackage(folder, path);
   struct stat info;
-  if (fstat(root.get(), &info) != 0) return ErrnoStatus(errno, "look at", folder);
+  if (!fd || fstat(fd.get(), &info) != 0) return ErrnoStatus(errno, "open", path);
+  if (!S_ISREG(info.st_mode)) return absl::InvalidArgumentError(Cat(path, " is no regular file"));
+  std::string content;
+  char buffer[64 * 1024];
+  for (;;) {
+    const ssize_t n = read(fd.get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoStatus(errno, "read", path);
+    if (n == 0) return content;
+    content.append(buffer, static_cast<size_t>(n));
+    if (content.size() > max_octets)
+      return absl::ResourceExhaustedError(Cat(path, " has more than ", max_octets, " octets"));
+  }
+}
+
+absl::StatusOr<PackageTree> ListPackage(int folder, const UnpackLimits& limits) {
+  // Opened anew: a descriptor that is listed has a position.
+  UniqueFd root(openat(folder, ".", O_DIRECTORY | O_RDONLY | O_CLOEXEC));
+  if (!root) return ErrnoStatus(errno, "open", "package");
+  struct stat info;
+  if (fstat(root.get(), &info) != 0) return ErrnoStatus(errno, "look at", "package");
   Lister lister(limits);
   lister.Note("", info);
   RETURN_IF_ERROR(lister.List(std::move(root), ""));
   return lister.Finish();
 }
 
-absl::StatusOr<Sha256Hex> DigestPackage(const std::string& folder, const PackageTree& tree) {
+absl::StatusOr<Sha256Hex> DigestPackage(int folder, const PackageTree& tree) {
   std::map<std::string, std::string> sha256_by_path;
   for (const PackageTree::File& file : tree.files) {
     ASSIGN_OR_RETURN(sha256_by_path[file.path], HashFile(folder, file));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // Looks a package folder over: what is in it, whether that is all covered by the package digest,
-// and the digest itself. Nothing is followed, opened by a name that could be a link, or trusted.
-// Functions only read; any thread.
+// and the digest itself. The folder is given by a descriptor, and everything in it is reached from
+// there without following a link, so that what was checked is what that descriptor shows. Functions
+// only read; any thread.
 #ifndef AUSPEX_RUNNERD_PACKAGE_TREE_H_
 #define AUSPEX_RUNNERD_PACKAGE_TREE_H_
 
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/base/unique_fd.h"
 #include "common/ids/ids.h"
 #include "runnerd/unpack/unpack.h"
 
@@ -24,19 +26,33 @@ struct PackageTree {
   };
   std::vector<File> files;
   std::vector<std::string> folders;  // relative; the root is not named
+  // What it takes on the disk: of each entry the larger of its size and of its blocks.
+  uint64_t disk_octets = 0;
   // SHA-256 over every entry's name, identity, size, mode and times of change: equal fingerprints
   // mean that nobody wrote to the tree since (the time of an inode's change cannot be set).
   std::string fingerprint;
 };
 
-// NOT_FOUND when the folder is missing; INVALID_ARGUMENT naming the member that is no regular file
-// or folder, has a set-id mode, is compiled Python (which the digest leaves out although an
-// interpreter would run it), or lies beyond a limit.
-absl::StatusOr<PackageTree> ListPackage(const std::string& folder, const UnpackLimits& limits = {});
+// The folder, for reading. Its last component may not be a link. NOT_FOUND when it is missing.
+absl::StatusOr<UniqueFd> OpenPackage(const std::string& path);
+
+// A file of the package; invalid, with errno, when the path leads through a link or out of the
+// folder (openat2, RESOLVE_BENEATH).
+UniqueFd OpenInPackage(int folder, const std::string& path);
+
+// The content of a regular file of the package. NOT_FOUND when there is none; RESOURCE_EXHAUSTED
+// above `max_octets`.
+absl::StatusOr<std::string> ReadInPackage(int folder, const std::string& path, uint64_t max_octets);
+
+// INVALID_ARGUMENT names the member that could change what runs without a change of the digest: one
+// that is no regular file or folder, has another name elsewhere (hard link), a set-id or sticky
+// mode, is compiled Python, is a folder without a file; or the member that lies beyond a limit.
+absl::StatusOr<PackageTree> ListPackage(int folder, const UnpackLimits& limits = {});
 
 // The digest of 4.5, from the content of every listed file. FAILED_PRECONDITION when a file changed
-// since it was listed.
-absl::StatusOr<Sha256Hex> DigestPackage(const std::string& folder, const PackageTree& tree);
+// since it was listed; INVALID_ARGUMENT for a file with extended attributes of its user or with
+// capabilities, which the digest does not cover either.
+absl::StatusOr<Sha256Hex> DigestPackage(int folder, const PackageTree& tree);
 
 }  // namespace auspex::runnerd
 

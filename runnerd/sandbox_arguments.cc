@@ -25,8 +25,8 @@ absl::Status CheckSpec(const SandboxHost& host, const SandboxSpec& spec) {
   if (host.bubblewrap.empty())
     return absl::FailedPreconditionError("bubblewrap: bwrap is not installed");
   if (spec.command.empty()) return absl::InvalidArgumentError("sandbox: no command");
-  if (!spec.package_dir.empty()) RETURN_IF_ERROR(CheckHostPath(spec.package_dir));
-  if (!spec.unpack_dir.empty()) RETURN_IF_ERROR(CheckHostPath(spec.unpack_dir));
+  if (spec.package_fd >= 0 && spec.unpack_fd >= 0)
+    return absl::InvalidArgumentError("sandbox: a package and a folder to unpack into");
   RETURN_IF_ERROR(CheckHostPath(spec.working_directory));
   for (const auto& [name, value] : spec.environment) {
     if (name.empty() ||

@@ -67,15 +67,17 @@ std::vector<ShownPlace> ShownPlaces(const SandboxHost& host, const SandboxSpec& 
   }
   places.push_back({host.unit_init, unit_init::kInitPath, Kind::kFile, Owner::kSystem, false,
                     "the sandbox's first process"});
-  if (!spec.package_dir.empty()) {
-    places.push_back({spec.package_dir, unit_init::kPackageDir, Kind::kFolder, Owner::kAny, false,
-                      "the unit's package"});
+  if (spec.package_fd >= 0) {
+    places.push_back({"the package", unit_init::kPackageDir, Kind::kFolder, Owner::kAny, false,
+                      "the unit's package, by the descriptor that it was verified through",
+                      spec.package_fd});
   }
-  if (!spec.unpack_dir.empty()) {
+  if (spec.unpack_fd >= 0) {
     places.push_back({host.unpack, unit_init::kUnpackPath, Kind::kFile, Owner::kSystem, false,
                       "the program that takes an archive apart"});
-    places.push_back({spec.unpack_dir, unit_init::kUnpackDir, Kind::kFolder, Owner::kSystem, true,
-                      "where the archive's members go; for that program alone"});
+    places.push_back({"the scratch folder", unit_init::kUnpackDir, Kind::kFolder, Owner::kSystem,
+                      true, "where the archive's members go; for that program alone",
+                      spec.unpack_fd});
   }
   return places;
 }
@@ -83,7 +85,8 @@ std::vector<ShownPlace> ShownPlaces(const SandboxHost& host, const SandboxSpec& 
 absl::StatusOr<std::vector<UniqueFd>> OpenPlaces(const std::vector<ShownPlace>& places) {
   std::vector<UniqueFd> opened;
   for (const ShownPlace& place : places) {
-    UniqueFd fd(open(place.source.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    UniqueFd fd(place.held >= 0 ? fcntl(place.held, F_DUPFD_CLOEXEC, 0)
+                                : open(place.source.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
     struct stat info {};
     if (!fd || fstat(fd.get(), &info) != 0) {
       return absl::FailedPreconditionError(

@@ -31,6 +31,7 @@ struct ShownPlace {
   Owner owner = Owner::kSystem;
   bool writable = false;
   std::string_view reason;
+  int held = -1;  // a descriptor of it that is lent; `source` then only names it in messages
 };
 
 // The places of a sandbox in the order in which they are bound.

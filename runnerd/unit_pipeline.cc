@@ -203,7 +203,8 @@ UnitPipeline::Step UnitPipeline::RunTenant(const Unit& unit, const Config& confi
     return Refuse(RefusalKind::kExecutorRefused,
                   "execute_tenant_code: the owner's settings changed before the unit could start");
   }
-  absl::StatusOr<SandboxSpec> spec = TenantSandbox(unit, package.manifest, package.folder, *now);
+  absl::StatusOr<SandboxSpec> spec =
+      TenantSandbox(unit, package.manifest, package.folder.get(), *now);
   if (!spec.ok())
     return Refuse(RefusalKind::kExecutorRefused, std::string(spec.status().message()));
   RunRequest request;

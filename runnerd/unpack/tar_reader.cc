@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 namespace auspex::runnerd {
 namespace {
@@ -91,7 +92,7 @@ bool TarReader::ReadText(uint64_t size, std::string& text) {
 
 // Records "LENGTH KEY=VALUE\n". Only path and size matter; what would change the meaning of a file
 // otherwise is refused by its type.
-bool TarReader::ParsePax(std::string_view text) {
+bool TarReader::ParsePax(std::string_view text, bool global) {
   while (!text.empty()) {
     size_t length = 0;
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
@@ -104,6 +105,8 @@ bool TarReader::ParsePax(std::string_view text) {
     const size_t equals = record.find('=');
     if (equals == std::string_view::npos) return false;
     const std::string_view key = record.substr(0, equals), value = record.substr(equals + 1);
+    if (global && (key == "path" || key == "size" || key.starts_with("GNU."))) return false;
+    if (key.starts_with("GNU.sparse.")) sparse_ = true;
     if (key == "path") long_name_ = value;
     if (key == "size") {
       auto [size_end, size_error] =
@@ -113,7 +116,6 @@ bool TarReader::ParsePax(std::string_view text) {
         return false;
       has_size_ = true;
     }
-    if (key.starts_with("GNU.sparse")) return false;
     text.remove_prefix(length);
   }
   return true;
@@ -141,14 +143,14 @@ TarReader::Next TarReader::ReadMember(Member& member) {
     if (!ChecksumMatches(header)) return Fail("has a header with a wrong checksum");
     if (!ParseNumber(header + 124, 12, size) || !ParseNumber(header + 100, 8, mode))
       return Fail("has a header with a bad number");
-    const char type = header[156] == 0 ? '0' : header[156];
+    char type = header[156] == 0 ? '0' : header[156];
     left_ = size;
     padding_ = (kBlock - size % kBlock) % kBlock;
     if (type == 'x' || type == 'g' || type == 'L') {
       std::string text;
       if (++extras_ > kMaxExtensions || !ReadText(size, text))
         return Fail("has an extension header that is too large or cut off");
-      if (type == 'x' && !ParsePax(text)) return Fail("has a bad pax header");
+      if (type != 'L' && !ParsePax(text, type == 'g')) return Fail("has a bad pax header");
       if (type == 'L') long_name_ = Field(text.data(), text.size());
       continue;
     }
@@ -164,6 +166,7 @@ TarReader::Next TarReader::ReadMember(Member& member) {
       padding_ = (kBlock - size % kBlock) % kBlock;
       has_size_ = false;
     }
+    if (std::exchange(sparse_, false)) type = 'S';
     const bool folder = type == '5' || (type == '0' && name.ends_with('/'));
     member.kind = folder                       ? Kind::kFolder
                   : type == '0' || type == '7' ? Kind::kFile
@@ -173,7 +176,6 @@ TarReader::Next TarReader::ReadMember(Member& member) {
     }
     member.path = std::move(name);
     member.type = type;
-    member.executable = (mode & 0100) != 0;
     member.special_mode = (mode & 07000) != 0;
     member.size = size;
     return Next::kMember;

@@ -25,7 +25,6 @@ class TarReader {
     std::string path;  // as written, without a trailing '/'
     Kind kind = Kind::kFile;
     char type = '0';            // the archive's letter, for messages
-    bool executable = false;    // owner's x bit
     bool special_mode = false;  // set-user-id, set-group-id or sticky bit
     uint64_t size = 0;
   };
@@ -42,13 +41,16 @@ class TarReader {
   bool ReadExactly(char* buffer, size_t size, bool& clean_end);
   bool SkipContent();
   bool ReadText(uint64_t size, std::string& text);
-  bool ParsePax(std::string_view text);
+  // `global`: a header for all later members; one that would name or size them is refused, since
+  // readers differ in what they make of it.
+  bool ParsePax(std::string_view text, bool global);
   Next Fail(std::string why);
 
   Source source_;
   std::string error_;
   uint64_t left_ = 0, padding_ = 0;
   std::string long_name_;  // of the next member
+  bool sparse_ = false;    // the next member's content is a map and pieces
   bool has_size_ = false;  // pax size of the next member
   uint64_t pax_size_ = 0;
   int extras_ = 0;  // extension headers in a row

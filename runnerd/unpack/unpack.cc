@@ -9,6 +9,7 @@
 #include <cstring>
 #include <vector>
 
+#include "common/json/utf8.h"
 #include "runnerd/unpack/gzip_source.h"
 #include "runnerd/unpack/tar_reader.h"
 
@@ -34,6 +35,29 @@ std::string Shown(std::string_view text) {
   std::string out = "'";
   for (char c : text.substr(0, 120)) out += c >= 0x20 && c < 0x7f ? c : '?';
   return out + "'";
+}
+
+// Characters that reorder or end a line wherever the name is shown: controls of both sets, the marks
+// of writing direction, line separators, the byte order mark, tags.
+bool ChangesHowTextIsShown(uint32_t c) {
+  return (c >= 0x80 && c < 0xa0) || c == 0x61c || c == 0x180e || (c >= 0x200b && c <= 0x200f) ||
+         (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff ||
+         (c >= 0xfff9 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe0fff);
+}
+
+// Why these cannot be the characters of a name; empty when they can.
+std::string CheckCharacters(std::string_view part) {
+  while (!part.empty()) {
+    const Utf8Character character = DecodeUtf8(part);
+    if (character.length == 0) return "has a name that is not UTF-8";
+    // They could break the digest's lines apart.
+    if (character.code_point < 0x20 || character.code_point == 0x7f)
+      return "has a control character in its name";
+    if (ChangesHowTextIsShown(character.code_point))
+      return "has an invisible or direction-changing character in its name";
+    part.remove_prefix(character.length);
+  }
+  return "";
 }
 
 class Unpacker {
@@ -100,15 +124,23 @@ class Unpacker {
                   "it unpacks to more than " + std::to_string(limits_.unpacked_octets) + " octets");
     }
     const std::vector<std::string> parts = Split(member.path);
-    if (parts.empty()) {
-      return member.kind == TarReader::Kind::kFolder ? true : Unsafe(member, "has no name");
-    }
-    int folder = OpenFolder(
-        parts, member.kind == TarReader::Kind::kFolder ? parts.size() : parts.size() - 1, member);
+    // Folders come with their first file: the digest knows files alone, so an empty one would be
+    // something that nothing vouches for.
+    if (member.kind == TarReader::Kind::kFolder) return true;
+    if (parts.empty()) return Unsafe(member, "has no name");
+    if (parts.size() == 1 && !ForgetAppended(parts[0])) return HostFailed("replace", parts[0]);
+    int folder = OpenFolder(parts, parts.size() - 1, member);
     if (folder < 0) return false;
-    bool ok = member.kind == TarReader::Kind::kFolder || WriteFile(folder, parts.back(), member);
+    bool ok = WriteFile(folder, parts.back(), member);
     if (folder != target_) close(folder);
     return ok;
+  }
+
+  // Coordinators append these two to the archive that the tenant uploaded, which may have them
+  // already: the last one counts. The manifest's hash decides whether that is the right one.
+  bool ForgetAppended(const std::string& name) {
+    if (name != "manifest.json" && name != "manifest.json.sig") return true;
+    return unlinkat(target_, name.c_str(), 0) == 0 || errno == ENOENT || errno == EISDIR;
   }
 
   // Opens (and makes) the first `count` components; target_ itself for none. Negative on failure.
@@ -158,8 +190,7 @@ class Unpacker {
       written += static_cast<uint64_t>(n);
     }
     if (ok && written != member.size) ok = Stop(Outcome::kUnreadable, "the archive is cut off");
-    if (ok && fchmod(file, member.executable ? 0555 : 0444) != 0)
-      ok = HostFailed("chmod", member.path);
+    if (ok && fchmod(file, 0444) != 0) ok = HostFailed("chmod", member.path);
     if (close(file) != 0 && ok) ok = HostFailed("close", member.path);
     return ok;
   }
@@ -203,11 +234,7 @@ std::string CheckMemberPath(std::string_view path, const UnpackLimits& limits) {
     if (part == "..") return "leaves the package";
     if (part.empty()) return "has an empty path component";
     if (part.size() > limits.component_octets) return "has a path component that is too long";
-    for (char c : part) {
-      // Control characters could break the digest's lines apart.
-      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-        return "has a control character in its name";
-    }
+    if (std::string why = CheckCharacters(part); !why.empty()) return why;
     if (part == "__pycache__" || part.ends_with(".pyc")) {
       return "is compiled Python, which the package digest does not cover";
     }

@@ -34,11 +34,14 @@ struct UnpackResult {
 std::string_view UnpackWord(UnpackResult::Outcome outcome);
 
 // Why `untrusted_path` may not be a member's path ("is absolute", "leaves the package", ...); empty
-// when it may. A leading "./" is allowed.
+// when it may. A leading "./" is allowed. Names are UTF-8 without characters that control, reorder
+// or hide what is shown.
 std::string CheckMemberPath(std::string_view untrusted_path, const UnpackLimits& limits);
 
 // Reads the archive from `archive_fd` to its end and writes into the folder `target_fd`, which must
-// be empty. Files get mode 0444 or 0555 (owner's x bit kept), folders 0755.
+// be empty. Files get mode 0444, folders 0755, whatever the archive says; folders without a file are
+// left out. A name that comes twice is unsafe, but for manifest.json and manifest.json.sig at the
+// top, of which the last counts (wire protocol: the coordinator appends them).
 UnpackResult Unpack(int archive_fd, int target_fd, const UnpackLimits& limits);
 
 }  // namespace auspex::runnerd

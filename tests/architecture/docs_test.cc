@@ -34,6 +34,7 @@ constexpr const char* kPages[] = {"README.md",
                                   "docs/formats/feature-schema.md",
                                   "docs/formats/journal-export.md",
                                   "docs/formats/journal.md",
+                                  "docs/formats/manifest-signature.md",
                                   "docs/formats/runnerd.md",
                                   "docs/formats/sealed-key.md"};
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -15,6 +16,7 @@
 #include "runnerd/sandbox_run.h"
 #include "runnerd/unpack/unpack.h"
 #include "tests/runnerd/fixture.h"
+#include "tests/support/skip.h"
 
 namespace auspex::runnerd {
 namespace {
@@ -46,9 +48,102 @@ TEST(Unpack, TakesOrdinaryArchives) {
   EXPECT_EQ(ReadWhole(folder.path() + "/a/b.txt"), "hello");
   struct stat info;
   ASSERT_EQ(stat((folder.path() + "/run").c_str(), &info), 0);
-  EXPECT_EQ(info.st_mode & 07777, 0555u);
+  EXPECT_EQ(info.st_mode & 07777, 0444u);  // whatever the archive said
   ASSERT_EQ(stat((folder.path() + "/a/b.txt").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 07777, 0444u);
+  EXPECT_NE(stat((folder.path() + "/d").c_str(), &info), 0) << "no file vouches for it";
+}
+
+TEST(Unpack, OfWhatTheCoordinatorAppendsTheLastCounts) {
+  ScratchFolder folder;
+  const UnpackResult result = UnpackInto(folder.path(), Gzip(Tar({{"manifest.json", "old"},
+                                                                  {"./manifest.json.sig", "old"},
+                                                                  {"x", "x"},
+                                                                  {"manifest.json", "new"},
+                                                                  {"manifest.json.sig", "new"}})));
+  ASSERT_EQ(result.outcome, Outcome::kOk) << result.why;
+  EXPECT_EQ(ReadWhole(folder.path() + "/manifest.json"), "new");
+  EXPECT_EQ(ReadWhole(folder.path() + "/manifest.json.sig"), "new");
+  EXPECT_THAT(UnpackOnce(Gzip(Tar({{"d/manifest.json", "x"}, {"d/manifest.json", "y"}}))).why,
+              HasSubstr("comes twice"));
+  EXPECT_THAT(UnpackOnce(Gzip(Tar({{"manifest.json/a", "x"}, {"manifest.json", "y"}}))).why,
+              HasSubstr("comes twice"));
+}
+
+// One pax record, "LENGTH KEY=VALUE\n" with the length of itself.
+std::string Pax(const std::string& key, const std::string& value) {
+  const std::string rest = Cat(" ", key, "=", value, "\n");
+  size_t length = rest.size() + 1;
+  while (Cat(length, rest).size() != length) length = Cat(length, rest).size();
+  return Cat(length, rest);
+}
+
+TEST(Unpack, NamesThatDeceiveAreRefusedAndShownAsPrintableText) {
+  const std::vector<std::pair<std::string, const char*>> names = {
+      {std::string("a\0b", 3), "control character"},
+      {"a\nb", "control character"},
+      {"a\x1b[2Jb", "control character"},
+      {"a\x7f", "control character"},
+      {"a\xc2\x9b"
+       "2J",
+       "direction-changing"},  // CSI in one character
+      {"a\xe2\x80\xae"
+       "gpj.sh",
+       "direction-changing"},                       // right-to-left override
+      {"a\xe2\x80\x8f", "direction-changing"},      // right-to-left mark
+      {"a\xe2\x81\xa7", "direction-changing"},      // isolate
+      {"a\xe2\x80\xa8", "direction-changing"},      // line separator
+      {"a\xef\xbb\xbf", "direction-changing"},      // byte order mark
+      {"a\xf3\xa0\x81\x81", "direction-changing"},  // tag
+      {"a\xff", "not UTF-8"},
+      {"a\xed\xa0\x80", "not UTF-8"},  // a surrogate
+      {"a\xc0\xaf", "not UTF-8"},      // an overlong slash
+      {std::string(256, 'x'), "too long"},
+      {std::string(129, 'x'), "too long"},
+      {std::string(200, 'x') + "/" + std::string(400, 'y'), "too long"},
+  };
+  for (const auto& [name, why] : names) {
+    const UnpackResult result = UnpackOnce(Gzip(Tar({{"p", Pax("path", name), 'x'}, {"n", "x"}})));
+    EXPECT_EQ(result.outcome, Outcome::kUnsafe) << why;
+    EXPECT_THAT(result.why, HasSubstr(why));
+    for (char c : result.why) EXPECT_TRUE(c >= 0x20 && c < 0x7f) << result.why;
+  }
+  // What people write is not refused.
+  for (const char* name : {"r\xc3\xa9sum\xc3\xa9.txt", "\xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d", "a b"}) {
+    EXPECT_EQ(UnpackOnce(Gzip(Tar({{"p", Pax("path", name), 'x'}, {"n", "x"}}))).outcome,
+              Outcome::kOk)
+        << name;
+  }
+}
+
+TEST(Unpack, TricksOfTheFormatAreRefused) {
+  const auto why = [](const std::vector<TarMember>& members) {
+    const UnpackResult result = UnpackOnce(Gzip(Tar(members)));
+    EXPECT_NE(result.outcome, Outcome::kOk);
+    return result.why;
+  };
+  // A sparse file in the pax spelling: small here, as large as it says there.
+  EXPECT_THAT(why({{"p", Pax("GNU.sparse.realsize", "1099511627776"), 'x'}, {"n", "x"}}),
+              HasSubstr("type 'S'"));
+  EXPECT_THAT(why({{"old", "x", 'S'}}), HasSubstr("type 'S'"));
+  // Headers for all that follows.
+  EXPECT_THAT(why({{"g", Pax("path", "n"), 'g'}, {"m", "x"}}), HasSubstr("bad pax header"));
+  EXPECT_THAT(why({{"g", Pax("size", "5"), 'g'}, {"m", "x"}}), HasSubstr("bad pax header"));
+  EXPECT_EQ(UnpackOnce(Gzip(Tar({{"g", Pax("comment", "0123"), 'g'}, {"m", "x"}}))).outcome,
+            Outcome::kOk);  // as git archive writes it
+  // Sizes.
+  EXPECT_THAT(why({{"p", Pax("size", "99999999999999999999"), 'x'}, {"n", "x"}}),
+              HasSubstr("bad pax header"));
+  EXPECT_THAT(why({{"p", Pax("size", "1000000000"), 'x'}, {"n", "x"}}), HasSubstr("octets"));
+  // Extension headers that are large, many, or no records.
+  EXPECT_THAT(why({{"p", Pax("comment", std::string(70'000, 'c')), 'x'}, {"n", "x"}}),
+              HasSubstr("too large"));
+  std::vector<TarMember> many(20, {"p", Pax("comment", "c"), 'x'});
+  many.push_back({"n", "x"});
+  EXPECT_THAT(why(many), HasSubstr("extension header"));
+  EXPECT_THAT(why({{"p", "5 a=b\n", 'x'}, {"n", "x"}}), HasSubstr("bad pax header"));
+  EXPECT_THAT(why({{"p", "-1 path=x\n", 'x'}, {"n", "x"}}), HasSubstr("bad pax header"));
+  EXPECT_THAT(why({{"k", "/etc/passwd", 'K'}, {"n", "", '2'}}), HasSubstr("type 'K'"));
 }
 
 TEST(Unpack, TakesLongNamesOfBothKinds) {
@@ -143,13 +238,18 @@ TEST(Unpack, DamageIsUnreadableWhereverItIs) {
   EXPECT_EQ(UnpackOnce(tar).outcome, Outcome::kUnreadable);
 }
 
+absl::StatusOr<PackageTree> ListAt(const std::string& path) {
+  const absl::StatusOr<UniqueFd> folder = OpenPackage(path);
+  return folder.ok() ? ListPackage(folder->get()) : folder.status();
+}
+
 TEST(PackageTree, RefusesWhatTheDigestDoesNotCover) {
   ScratchFolder folder;
   folder.Write("p/a", "x");
   const std::string root = folder.path() + "/p";
-  ASSERT_TRUE(ListPackage(root).ok());
+  ASSERT_TRUE(ListAt(root).ok());
   const auto refused = [&](const std::string& name) {
-    const std::string message(ListPackage(root).status().message());
+    const std::string message(ListAt(root).status().message());
     std::filesystem::remove_all(root + "/" + name);
     return message;
   };
@@ -161,23 +261,56 @@ TEST(PackageTree, RefusesWhatTheDigestDoesNotCover) {
   EXPECT_THAT(refused("__pycache__"), HasSubstr("compiled Python"));
   folder.Write("p/suid", "x", 04755);
   EXPECT_THAT(refused("suid"), HasSubstr("set-id"));
-  EXPECT_TRUE(ListPackage(root).ok());
-  EXPECT_EQ(ListPackage(folder.path() + "/none").status().code(), absl::StatusCode::kNotFound);
+  std::filesystem::create_directories(root + "/empty/inner");
+  EXPECT_THAT(refused("empty"), HasSubstr("is a folder without a file"));
+  std::filesystem::create_hard_link(root + "/a", root + "/b");
+  EXPECT_THAT(refused("b"), HasSubstr("hard link"));
+  EXPECT_TRUE(ListAt(root).ok());
+  EXPECT_EQ(ListAt(folder.path() + "/none").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST(PackageTree, AttributesAreRefusedWhenFilesAreHashed) {
+  ScratchFolder folder;
+  folder.Write("p/a", "x");
+  const std::string root = folder.path() + "/p";
+  const absl::StatusOr<UniqueFd> package = OpenPackage(root);
+  ASSERT_TRUE(package.ok());
+  EXPECT_TRUE(DigestPackage(package->get(), *ListAt(root)).ok());
+  AUSPEX_SKIP_UNLESS(setxattr((root + "/a").c_str(), "user.mode", "x", 1, 0) == 0,
+                     "a file system with extended attributes of users below /tmp");
+  EXPECT_THAT(std::string(DigestPackage(package->get(), *ListAt(root)).status().message()),
+              HasSubstr("member 'a' has the extended attribute user.mode"));
+}
+
+TEST(PackageTree, NothingIsReachedThroughALinkOrOutOfTheFolder) {
+  ScratchFolder folder;
+  folder.Write("outside", "secret");
+  folder.Write("p/d/a", "x");
+  const std::string root = folder.path() + "/p";
+  std::filesystem::create_symlink("../outside", root + "/link");
+  std::filesystem::create_symlink("d", root + "/folder-link");
+  const absl::StatusOr<UniqueFd> package = OpenPackage(root);
+  ASSERT_TRUE(package.ok());
+  EXPECT_EQ(*ReadInPackage(package->get(), "d/a", 10), "x");
+  for (const char* path : {"link", "folder-link/a", "../outside", "d/../../outside", "/etc/passwd"})
+    EXPECT_FALSE(ReadInPackage(package->get(), path, 100).ok()) << path;
+  EXPECT_EQ(ReadInPackage(package->get(), "d/a", 0).status().code(),
+            absl::StatusCode::kResourceExhausted);
 }
 
 TEST(PackageTree, AnyWriteChangesTheFingerprint) {
   ScratchFolder folder;
   folder.Write("p/a", "one");
   folder.Write("p/d/b", "two");
-  const std::string root = folder.path() + "/p", first = ListPackage(root)->fingerprint;
-  EXPECT_EQ(ListPackage(root)->fingerprint, first);
+  const std::string root = folder.path() + "/p", first = ListAt(root)->fingerprint;
+  EXPECT_EQ(ListAt(root)->fingerprint, first);
   // Same size, and its time put back: the time of the inode's change still tells.
   struct stat info;
   ASSERT_EQ(stat((root + "/d/b").c_str(), &info), 0);
   std::ofstream(root + "/d/b") << "TWO";
   const timespec times[2] = {info.st_atim, info.st_mtim};
   ASSERT_EQ(utimensat(AT_FDCWD, (root + "/d/b").c_str(), times, 0), 0);
-  EXPECT_NE(ListPackage(root)->fingerprint, first);
+  EXPECT_NE(ListAt(root)->fingerprint, first);
 }
 
 class StoreTest : public PipelineTest {

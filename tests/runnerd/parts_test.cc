@@ -15,6 +15,7 @@
 #include "runnerd/executor_output.h"
 #include "runnerd/init_report.h"
 #include "runnerd/isolation.h"
+#include "runnerd/package_tree.h"
 #include "runnerd/probe.h"
 #include "runnerd/sandbox_arguments.h"
 #include "runnerd/shown.h"
@@ -45,9 +46,8 @@ bool HasWord(const std::vector<std::string>& line, const std::string& word) {
 }
 
 TEST(SandboxArguments, EverySandboxHasEveryWall) {
-  for (const SandboxSpec& spec :
-       {EchoSandbox(), SandboxSpec{.command = {"/x"}, .package_dir = "/p"},
-        SandboxSpec{.command = {"/x"}, .unpack_dir = "/p"}}) {
+  for (const SandboxSpec& spec : {EchoSandbox(), SandboxSpec{.command = {"/x"}, .package_fd = 7},
+                                  SandboxSpec{.command = {"/x"}, .unpack_fd = 7}}) {
     auto line = SandboxArguments(Host(), spec);
     ASSERT_TRUE(line.ok());
     for (const char* wall :
@@ -67,7 +67,7 @@ TEST(SandboxArguments, EverySandboxHasEveryWall) {
       EXPECT_FALSE(place.reason.empty());
     }
     // The only writable bind is the one of the unpacker.
-    EXPECT_EQ(HasWord(*line, "--bind-fd"), !spec.unpack_dir.empty());
+    EXPECT_EQ(HasWord(*line, "--bind-fd"), spec.unpack_fd >= 0);
   }
 }
 
@@ -75,10 +75,10 @@ TEST(SandboxArguments, HostileTextIsRefused) {
   SandboxSpec spec{.command = {"/x"}};
   for (const std::string& path :
        std::vector<std::string>{"relative", "/a/../b", "/a/..", std::string("/a\0b", 4)}) {
-    spec.package_dir = path;
+    spec.working_directory = path;
     EXPECT_FALSE(SandboxArguments(Host(), spec).ok()) << path;
   }
-  spec.package_dir.clear();
+  spec.working_directory = "/";
   spec.environment = {{"LD_PRELOAD=x", "y"}};
   EXPECT_FALSE(SandboxArguments(Host(), spec).ok());
   spec.environment = {{"NAME", "--bind / /"}};  // a value is a word of its own
@@ -95,14 +95,18 @@ TEST(SandboxArguments, HostileTextIsRefused) {
 TEST(ExecutorCall, Programs) {
   ScratchFolder folder;
   folder.Write("tool", "x");
-  EXPECT_EQ(*ExecutorProgram("python", folder.path()), "/usr/bin/python3");
-  EXPECT_EQ(*ExecutorProgram("tool", folder.path()), "/package/tool");
-  EXPECT_EQ(*ExecutorProgram("bin/tool", folder.path()), "/package/bin/tool");
-  EXPECT_EQ(*ExecutorProgram("/usr/bin/env", folder.path()), "/usr/bin/env");
-  EXPECT_EQ(*ExecutorProgram("sh", folder.path()), "sh");
-  EXPECT_FALSE(ExecutorProgram("../x", folder.path()).ok());
-  EXPECT_FALSE(ExecutorProgram("a/../../x", folder.path()).ok());
-  EXPECT_FALSE(ExecutorProgram("", folder.path()).ok());
+  ASSERT_EQ(symlink("/etc/passwd", (folder.path() + "/link").c_str()), 0);
+  const absl::StatusOr<UniqueFd> package = OpenPackage(folder.path());
+  ASSERT_TRUE(package.ok());
+  EXPECT_EQ(*ExecutorProgram("link", package->get()), "link");
+  EXPECT_EQ(*ExecutorProgram("python", package->get()), "/usr/bin/python3");
+  EXPECT_EQ(*ExecutorProgram("tool", package->get()), "/package/tool");
+  EXPECT_EQ(*ExecutorProgram("bin/tool", package->get()), "/package/bin/tool");
+  EXPECT_EQ(*ExecutorProgram("/usr/bin/env", package->get()), "/usr/bin/env");
+  EXPECT_EQ(*ExecutorProgram("sh", package->get()), "sh");
+  EXPECT_FALSE(ExecutorProgram("../x", package->get()).ok());
+  EXPECT_FALSE(ExecutorProgram("a/../../x", package->get()).ok());
+  EXPECT_FALSE(ExecutorProgram("", package->get()).ok());
 }
 
 TEST(InitReport, FormsAndDamage) {
