@@ -41,10 +41,10 @@ def accelerator(image, memory):
 
 class Machine:
     """Not started until start(); stop() is safe at any time. `share` is a tar archive that becomes the second disk, `folder` takes
-    results.jsonl, console.log and qemu.log. Without a person the serial console goes to console.log, otherwise to the terminal."""
+    results.jsonl, console.log and qemu.log; `kernel` is added to the kernel's parameters. Without a person the serial console goes to console.log, otherwise to the terminal."""
 
-    def __init__(self, image, share, folder, person=False):
-        self.image, self.folder, self.person = pathlib.Path(image), pathlib.Path(folder), person
+    def __init__(self, image, share, folder, kernel="", person=False):
+        self.image, self.folder, self.kernel, self.person = pathlib.Path(image), pathlib.Path(folder), kernel, person
         self.share = pathlib.Path(share)
         self.results = self.folder / "results.jsonl"
         self.console = self.folder / "console.log"
@@ -56,7 +56,7 @@ class Machine:
             QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             *accelerator(self.image, self.image.parent / "kvm"), "-smp", "2", "-m", "3G", "-nic", "none",
             "-kernel", str(self.image / "vmlinuz"), "-initrd", str(self.image / "initrd.img"),
-            "-append", "root=/dev/vda rootfstype=ext4 rw console=ttyS0 loglevel=4 panic=-1 systemd.show_status=false",
+            "-append", f"root=/dev/vda rootfstype=ext4 rw console=ttyS0 loglevel=4 panic=-1 systemd.show_status=false {self.kernel}",
             "-drive", f"if=none,id=root,file={self.image / 'root.qcow2'},format=qcow2,snapshot=on,cache=unsafe,discard=unmap",
             "-device", "virtio-blk-pci,drive=root,serial=auspex-root",
             "-drive", f"if=none,id=share,file={self.share},format=raw,readonly=on",

@@ -29,6 +29,7 @@ class Run:
     command: str = ""
     expect: str = ""
     properties: tuple = ()
+    kernel: str = ""
 
     def check(self):
         if not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", self.name):
@@ -42,6 +43,8 @@ class Run:
                 right = isinstance(value, str)
             if not right:
                 raise TableError(f"run '{self.name}': {key} = {value!r} is not what the table's head says")
+        if not re.fullmatch(r"[a-z0-9_.= -]*", self.kernel):
+            raise TableError(f"run '{self.name}': kernel = {self.kernel!r} is no list of kernel parameters")
         if not self.proves:
             raise TableError(f"run '{self.name}': it does not say what it proves")
         if self.manager not in MANAGERS:
@@ -100,6 +103,5 @@ def tests_of(binary, gtest_filter="*"):
 
 
 def empty_parts(binary, gtest_filter):
-    """Those positive patterns of a filter that select no test at all, so that no half of a filter goes stale unseen."""
-    positive = gtest_filter.split("-")[0] or "*"
-    return [pattern for pattern in positive.split(":") if not tests_of(binary, pattern)]
+    """Those patterns of a filter, left out ones included, that select no test at all, so that no part of a filter goes stale unseen."""
+    return [pattern for pattern in re.split("[:-]", gtest_filter) if pattern and not tests_of(binary, pattern)]

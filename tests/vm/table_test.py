@@ -79,6 +79,7 @@ class TheTable(unittest.TestCase):
         self.refused(self.row(timeout=0), "timeout = 0")
         self.refused(self.row(timeout="5"), "timeout = '5'")
         self.refused(self.row(properties=["Delegate"]), "properties")
+        self.refused(self.row(kernel="init=/bin/sh; x"), "kernel")
         self.refused(self.row(test=None), "either a test or a command")
         self.refused(self.row(command="true"), "either a test or a command")
         self.refused(self.row(expect="x"), "expect to a command")

@@ -131,14 +131,21 @@ def follow(vm, runs, on_event):
 
 
 def boot(runs, on_event):
+    """One machine for each set of kernel parameters, in the order in which the table first names it."""
     shutil.rmtree(LAST, ignore_errors=True)
-    LAST.mkdir(parents=True)
-    share = VM / "share.tar"
+    for number, kernel in enumerate(dict.fromkeys(run.kernel for run in runs)):
+        boot_one([run for run in runs if run.kernel == kernel], kernel, LAST / f"machine-{number}", on_event)
+
+
+def boot_one(runs, kernel, folder, on_event):
+    folder.mkdir(parents=True)
+    share = folder / "share.tar"
     write_share(share, runs, person=False)
-    vm = machine.Machine(IMAGE, share, LAST)
+    vm = machine.Machine(IMAGE, share, folder, kernel)
+    begun = time.monotonic()
     try:
         vm.start()
-        follow(vm, runs, on_event)
+        follow(vm, runs, lambda event: on_event(event | {"after": time.monotonic() - begun, "parameters": kernel}))
     except VmError as error:
         raise VmError(f"{error}\n--- the console's last lines ({vm.console}):\n{vm.console_tail()}") from error
     finally:
@@ -180,7 +187,8 @@ def test(names):
 
     def on_event(event):
         if event["event"] == "boot":
-            print(f"vm: up after {time.monotonic() - begun:.0f} s: Linux {event['kernel']} under {event['virtualization']}", flush=True)
+            extra = f", {event['parameters']}" if event["parameters"] else ""
+            print(f"vm: up after {event['after']:.0f} s: Linux {event['kernel']} under {event['virtualization']}{extra}", flush=True)
             for line in event["failed"].splitlines():
                 print(f"vm: a unit of the machine failed: {plain(line)}")
         if event["event"] != "end":
