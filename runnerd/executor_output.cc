@@ -59,6 +59,7 @@ absl::StatusOr<UnitResult> ParseExecutorOutput(std::string_view untrusted_text,
                                                int64_t now_micros) {
   JsonLimits limits;
   limits.allow_non_finite = false;
+  limits.allow_duplicate_names = false;  // two readers could take two values
   absl::StatusOr<JsonValue> output = ReadJson(untrusted_text, limits);
   if (!output.ok()) return Bad("is not usable:", std::string(output.status().message()));
   if (output->as_object() == nullptr) return Bad("is", "no JSON object");
