@@ -87,7 +87,8 @@ KeyPages LookAtKeyPages() {
                        : absl::OkStatus();
   found.how = page->kind() == SecretMemory::Kind::kSecretFd
                   ? "memfd_secret: outside the kernel's own map too"
-                  : "a locked page between guards (this kernel gives no memfd_secret)";
+                  : "a locked page between guards (this kernel gives no memfd_secret; before "
+                    "Linux 6.5 it takes secretmem.enable=1 at boot)";
   return found;
 }
 

@@ -30,6 +30,7 @@ constexpr const char* kPages[] = {"README.md",
                                   "docs/PROMISES.md",
                                   "docs/SIGNING.md",
                                   "docs/THREATS.md",
+                                  "docs/VM.md",
                                   "docs/formats/database.md",
                                   "docs/formats/feature-schema.md",
                                   "docs/formats/journal-export.md",
@@ -93,8 +94,8 @@ std::string Section(const std::string& page, const std::string& heading) {
 TEST(Docs, EveryTestThatIsNamedExists) {
   const Set tests = TestsOfTheTree();
   ASSERT_GT(tests.size(), 400u) << "the tests were not found";
-  for (const char* page :
-       {"docs/PROMISES.md", "docs/SIGNING.md", "docs/THREATS.md", "docs/ARCHITECTURE.md"}) {
+  for (const char* page : {"docs/PROMISES.md", "docs/SIGNING.md", "docs/THREATS.md", "docs/VM.md",
+                           "docs/ARCHITECTURE.md"}) {
     EXPECT_THAT(Without(TestsNamedIn(ReadTreeFile(page)), tests), IsEmpty()) << page;
   }
 }

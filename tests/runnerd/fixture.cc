@@ -22,6 +22,7 @@
 #include "common/json/reader.h"
 #include "common/wire/manifest.h"
 #include "runnerd/probe.h"
+#include "tests/support/pace.h"
 
 namespace auspex::runnerd {
 
@@ -142,7 +143,7 @@ void PipelineTest::Prepare(const std::string& program_dir) {
   packages_ = *std::move(packages);
   config_.execution_policy = ExecutionPolicy::kProvisioned;
   config_.provisioning_dir = Cat(folder_.path(), "/staged");
-  config_.runner_timeout_seconds = 10;
+  config_.runner_timeout_seconds = 10 * TestPace();
   config_.memory_max_mb = 1024;
   pipeline_ = std::make_unique<UnitPipeline>(UnitPipeline::Parts{*host_, [this] { return config_; },
                                                                  *thermal_, *isolation_, *packages_,

@@ -20,6 +20,7 @@
 #include "runnerd/leftovers.h"
 #include "runnerd/probe.h"
 #include "tests/runnerd/fixture.h"
+#include "tests/support/pace.h"
 
 namespace auspex::runnerd {
 namespace {
@@ -201,6 +202,7 @@ TEST_F(SandboxTest, WallClockEndsAStubbornTenantWithAllItsChildren) {
   config_.runner_timeout_seconds = 0.3;
   EXPECT_EQ(Describe(RunTenant({"stubborn"})),
             "runner_failed: executor ran over its limit of 0.3 s and was killed");
+  config_.runner_timeout_seconds = 0.3 * TestPace();
   EXPECT_EQ(Describe(RunTenant({"forks", "200"})), "completed");
 }
 
@@ -241,7 +243,7 @@ TEST_F(SandboxTest, ScratchAndAddressSpaceAreBounded) {
 
 TEST_F(SandboxTest, FilesInScratchAreBounded) {
   EXPECT_EQ(Describe(RunTenant({"files", "100000"})), "completed");
-  config_.runner_timeout_seconds = 60;
+  config_.runner_timeout_seconds = 60 * TestPace();
   EXPECT_EQ(Describe(RunTenant({"files", "3000000"})),
             "runner_failed: executor made more than 131072 files in its scratch and was killed");
 }

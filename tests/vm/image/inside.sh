@@ -1,0 +1,61 @@
+#!/bin/sh
+# SPDX-License-Identifier: AGPL-3.0-only
+# inside.sh: in the new system's root, after its packages: users, services, and what a machine without a network leaves out.
+set -eu
+
+# One user a daemon, as in system mode, and a person: 1000, with a user manager from the start of the machine.
+for daemon in keyd stated netd runnerd; do
+  useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "auspex-$daemon"
+done
+useradd --create-home --shell /bin/bash --uid 1000 owner
+mkdir -p /var/lib/systemd/linger
+touch /var/lib/systemd/linger/owner
+
+cat > /etc/systemd/system/auspex-vm.service <<'UNIT'
+[Unit]
+Description=What ./dev vm handed in
+After=multi-user.target systemd-user-sessions.service dbus.service user@1000.service
+[Service]
+Type=exec
+ExecStart=/usr/local/sbin/auspex-vm
+StandardOutput=journal+console
+StandardError=journal+console
+# A probe of the whole machine: it must outlive everything that it starts.
+OOMScoreAdjust=-900
+LimitMEMLOCK=infinity
+[Install]
+WantedBy=default.target
+UNIT
+
+# The machine knows nothing of tests: what is on the second disk says what to do, so that it changes without a new image.
+cat > /usr/local/sbin/auspex-vm <<'SH'
+#!/bin/sh
+set -eu
+tar --extract --file /dev/disk/by-id/virtio-auspex-share --directory / --keep-directory-symlink --no-overwrite-dir
+exec /usr/bin/python3 /var/lib/auspex-vm/guest.py
+SH
+chmod 755 /usr/local/sbin/auspex-vm
+
+# ./dev vm shell: root at the serial console. The machine has no network and lives for one command.
+passwd --delete root >/dev/null
+mkdir -p /etc/systemd/system/serial-getty@ttyS0.service.d
+cat > /etc/systemd/system/serial-getty@ttyS0.service.d/autologin.conf <<'UNIT'
+[Service]
+ExecStart=
+ExecStart=-/sbin/agetty --autologin root --noclear --keep-baud 115200 %I $TERM
+UNIT
+
+mkdir -p /etc/systemd/journald.conf.d
+printf '[Journal]\nStorage=volatile\nRateLimitIntervalSec=0\n' > /etc/systemd/journald.conf.d/auspex-vm.conf
+echo auspex-vm > /etc/hostname
+printf '127.0.0.1 localhost\n127.0.1.1 auspex-vm\n::1 localhost\n' > /etc/hosts
+printf '/dev/vda / ext4 defaults,noatime 0 0\n' > /etc/fstab
+
+systemctl enable auspex-vm.service
+systemctl mask apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer dpkg-db-backup.timer \
+  systemd-timesyncd.service getty@tty1.service
+
+# A small initramfs: what qemu's disk needs.
+printf 'virtio_pci\nvirtio_blk\next4\n' >> /etc/initramfs-tools/modules
+sed -i -e 's/^MODULES=.*/MODULES=list/' -e 's/^COMPRESS=.*/COMPRESS=gzip/' /etc/initramfs-tools/initramfs.conf
+update-initramfs -u -k all

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: AGPL-3.0-only
+"""One qemu machine on the image of image/make.sh. The image is never written: each machine has a throw-away layer over it."""
+
+import ctypes
+import os
+import pathlib
+import signal
+import subprocess
+
+QEMU = "qemu-system-x86_64"
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def accelerator(image, memory):
+    """qemu's arguments for KVM where it works, else for translation. A machine that is itself virtual may have a /dev/kvm that takes every
+    call and runs nothing, so a kernel without a root has to come as far as its panic. `memory` is a file that keeps the answer for as
+    long as this host runs."""
+    kvm = ["-machine", "q35,accel=kvm", "-cpu", "max"]
+    tcg = ["-machine", "q35", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max,la57=off"]
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return tcg
+    host = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    memory = pathlib.Path(memory)
+    known = memory.read_text().split() if memory.exists() else []
+    if len(known) != 2 or known[0] != host:
+        line = [QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", *kvm, "-m", "512M", "-nic", "none",
+                "-kernel", str(pathlib.Path(image) / "vmlinuz"), "-append", "panic=-1 quiet"]
+        try:
+            code = subprocess.run(line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=20,
+                                  check=False, preexec_fn=die_with_parent).returncode
+        except subprocess.TimeoutExpired:
+            code = -1
+        known = [host, "works" if code == 0 else "useless"]
+        memory.write_text(" ".join(known) + "\n")
+    return kvm if known[1] == "works" else tcg
+
+
+class Machine:
+    """Not started until start(); stop() is safe at any time. `share` is a tar archive that becomes the second disk, `folder` takes
+    results.jsonl, console.log and qemu.log; `kernel` is added to the kernel's parameters. Without a person the serial console goes to console.log, otherwise to the terminal."""
+
+    def __init__(self, image, share, folder, kernel="", person=False):
+        self.image, self.folder, self.kernel, self.person = pathlib.Path(image), pathlib.Path(folder), kernel, person
+        self.share = pathlib.Path(share)
+        self.results = self.folder / "results.jsonl"
+        self.console = self.folder / "console.log"
+        self.log = self.folder / "qemu.log"
+        self.process = None
+
+    def arguments(self):
+        line = [
+            QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            *accelerator(self.image, self.image.parent / "kvm"), "-smp", "2", "-m", "3G", "-nic", "none",
+            "-kernel", str(self.image / "vmlinuz"), "-initrd", str(self.image / "initrd.img"),
+            "-append", f"root=/dev/vda rootfstype=ext4 rw console=ttyS0 loglevel=4 panic=-1 systemd.show_status=false {self.kernel}",
+            "-drive", f"if=none,id=root,file={self.image / 'root.qcow2'},format=qcow2,snapshot=on,cache=unsafe,discard=unmap",
+            "-device", "virtio-blk-pci,drive=root,serial=auspex-root",
+            "-drive", f"if=none,id=share,file={self.share},format=raw,readonly=on",
+            "-device", "virtio-blk-pci,drive=share,serial=auspex-share",
+            "-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
+            "-chardev", f"file,id=results,path={self.results}",
+            "-device", "virtserialport,chardev=results,name=auspex.results",
+        ]
+        if self.person:
+            return line + ["-serial", "mon:stdio"]
+        return line + ["-serial", f"file:{self.console}"]
+
+    def start(self):
+        if self.person:
+            self.process = subprocess.Popen(self.arguments(), preexec_fn=die_with_parent)
+            return
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(self.arguments(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            preexec_fn=die_with_parent)
+
+    def ended(self):
+        return self.process is None or self.process.poll() is not None
+
+    def wait(self, seconds=None):
+        """Whether it ended by itself in that time."""
+        try:
+            self.process.wait(seconds)
+            return True
+        except subprocess.TimeoutExpired:
+            return False
+
+    def stop(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def console_tail(self, lines=40):
+        """What the machine said last on its console, and qemu itself."""
+        text = ""
+        for path in (self.log, self.console):
+            if path.exists():
+                text += "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]) + "\n"
+        return "".join(c for c in text if c == "\n" or c.isprintable())

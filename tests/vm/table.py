@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: AGPL-3.0-only
+"""The table of runs (runs.toml), read strictly, and the tests that a built binary has."""
+
+import dataclasses
+import pathlib
+import re
+import subprocess
+import tomllib
+
+USERS = ("root", "owner", "auspex-keyd", "auspex-stated", "auspex-netd", "auspex-runnerd")
+MANAGERS = ("system", "user")
+
+
+class TableError(Exception):
+    """What is wrong with the table, and in which run."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One row. Exactly one of `test` and `command` is given."""
+
+    name: str
+    proves: str
+    manager: str
+    user: str
+    timeout: int
+    test: str = ""
+    filter: str = "*"
+    command: str = ""
+    expect: str = ""
+    properties: tuple = ()
+    kernel: str = ""
+
+    def check(self):
+        if not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", self.name):
+            raise TableError(f"run '{self.name}': a name has small letters, digits and hyphens")
+        for key, value in dataclasses.asdict(self).items():
+            if key == "properties":
+                right = isinstance(value, (list, tuple)) and all(isinstance(line, str) and "=" in line for line in value)
+            elif key == "timeout":
+                right = type(value) is int and 0 < value <= 3600
+            else:
+                right = isinstance(value, str)
+            if not right:
+                raise TableError(f"run '{self.name}': {key} = {value!r} is not what the table's head says")
+        if not re.fullmatch(r"[a-z0-9_.= -]*", self.kernel):
+            raise TableError(f"run '{self.name}': kernel = {self.kernel!r} is no list of kernel parameters")
+        if not self.proves:
+            raise TableError(f"run '{self.name}': it does not say what it proves")
+        if self.manager not in MANAGERS:
+            raise TableError(f"run '{self.name}': manager '{self.manager}' is none of {', '.join(MANAGERS)}")
+        if self.user not in USERS:
+            raise TableError(f"run '{self.name}': user '{self.user}' is none of {', '.join(USERS)}")
+        if self.manager == "user" and self.user != "owner":
+            raise TableError(f"run '{self.name}': only owner has a manager of its own")
+        if bool(self.test) == bool(self.command):
+            raise TableError(f"run '{self.name}': it needs either a test or a command")
+        if (self.test and self.expect) or (self.command and self.filter != "*"):
+            raise TableError(f"run '{self.name}': filter belongs to a test, expect to a command")
+
+
+def read(path):
+    """The runs of the table in its order. Raises TableError."""
+    try:
+        table = tomllib.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise TableError(f"{path}: {error}") from error
+    if set(table) != {"run"}:
+        raise TableError(f"{path}: it may have [[run]] and nothing else")
+    runs = []
+    known = {field.name for field in dataclasses.fields(Run)}
+    for row in table["run"]:
+        name = row.get("name", "?")
+        if set(row) - known:
+            raise TableError(f"run '{name}': unknown keys {sorted(set(row) - known)}")
+        try:
+            run = Run(**row)
+        except TypeError as error:
+            raise TableError(f"run '{name}': {error}") from error
+        run.check()
+        if any(run.name == other.name for other in runs):
+            raise TableError(f"run '{name}': there are two of that name")
+        runs.append(run)
+    return runs
+
+
+def tests_of(binary, gtest_filter="*"):
+    """Full names of the tests of a gtest binary that a filter selects. Raises TableError."""
+    if not pathlib.Path(binary).is_file():
+        raise TableError(f"{binary} is not there; build it first")
+    done = subprocess.run([binary, "--gtest_list_tests", f"--gtest_filter={gtest_filter}"],
+                          capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise TableError(f"{binary} --gtest_list_tests ended with {done.returncode}: {done.stderr.strip()}")
+    names, suite = [], ""
+    for line in done.stdout.splitlines():
+        text = line.split("#")[0].rstrip()
+        if line.startswith("  "):
+            names.append(suite + text.strip())
+        elif re.fullmatch(r"[\w/]+\.", text):
+            suite = text
+    return names
+
+
+def empty_parts(binary, gtest_filter):
+    """Those patterns of a filter, left out ones included, that select no test at all, so that no part of a filter goes stale unseen."""
+    return [pattern for pattern in re.split("[:-]", gtest_filter) if pattern and not tests_of(binary, pattern)]

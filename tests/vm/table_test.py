@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""Holds runs.toml against the built binaries, so that it cannot rot where nobody boots a machine; and the verdict on a run's results,
+with each way in which a run can be silent."""
+
+import os
+import pathlib
+import sys
+import tempfile
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(HERE))
+import table  # noqa: E402
+import verdict  # noqa: E402
+
+TESTS = pathlib.Path(os.environ["AUSPEX_BIN_DIR"]).parent / "tests"
+ROW = {"name": "a", "proves": "b", "manager": "system", "user": "root", "timeout": 5, "test": "t"}
+
+
+def event(output="", xml="", code=0, reason=""):
+    return {"event": "end", "run": "a", "code": code, "reason": reason, "seconds": 1.0, "output": output, "xml": xml}
+
+
+def result(*cases):
+    return "<testsuites><testsuite name='S'>" + "".join(cases) + "</testsuite></testsuites>"
+
+
+def case(name, content="", status="run", state="completed"):
+    return f"<testcase classname='S' name='{name}' status='{status}' result='{state}'>{content}</testcase>"
+
+
+class TheTable(unittest.TestCase):
+    def test_is_read_and_every_filter_selects_tests_of_the_built_binaries(self):
+        runs = table.read(HERE / "runs.toml")
+        self.assertGreater(len(runs), 8)
+        for run in runs:
+            if run.test:
+                with self.subTest(run.name):
+                    binary = TESTS / run.test
+                    self.assertTrue(table.tests_of(binary, run.filter), f"run '{run.name}': its filter selects no test of {run.test}")
+                    self.assertEqual(table.empty_parts(binary, run.filter), [], f"run '{run.name}': parts of its filter select nothing")
+
+    def test_covers_each_kind_of_user(self):
+        runs = table.read(HERE / "runs.toml")
+        self.assertTrue(any(run.manager == "user" for run in runs))
+        for user in ("root", "owner", "auspex-runnerd", "auspex-keyd"):
+            self.assertTrue(any(run.user == user for run in runs), user)
+
+    def test_a_parameterised_suite_is_listed_by_its_full_names(self):
+        names = table.tests_of(TESTS / "redteam_keyd_test", "Each/*")
+        self.assertTrue(any(name.startswith("Each/Layers.") and "/" in name.rsplit(".", 1)[1] for name in names), names)
+
+    def test_a_binary_that_is_missing_is_an_error_with_its_name(self):
+        with self.assertRaisesRegex(table.TableError, "no_such_test is not there"):
+            table.tests_of(TESTS / "no_such_test")
+
+    def refused(self, text, because):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "runs.toml"
+            path.write_text(text)
+            with self.assertRaisesRegex(table.TableError, because):
+                table.read(path)
+
+    def row(self, **changes):
+        return "[[run]]\n" + "".join(f"{key} = {value!r}\n" for key, value in (ROW | changes).items() if value is not None)
+
+    def test_a_bad_row_is_named_with_its_cause(self):
+        self.refused("[[run", "runs.toml")
+        self.refused("[other]\n", "nothing else")
+        self.refused(self.row() + self.row(), "run 'a': there are two")
+        self.refused(self.row(users="root"), "run 'a': unknown keys .*users")
+        self.refused(self.row(proves=None), "run 'a': .*proves")
+        self.refused(self.row(name="A/b"), "small letters")
+        self.refused(self.row(user="nobody"), "user 'nobody'")
+        self.refused(self.row(manager="both"), "manager 'both'")
+        self.refused(self.row(manager="user"), "only owner")
+        self.refused(self.row(timeout=0), "timeout = 0")
+        self.refused(self.row(timeout="5"), "timeout = '5'")
+        self.refused(self.row(properties=["Delegate"]), "properties")
+        self.refused(self.row(kernel="init=/bin/sh; x"), "kernel")
+        self.refused(self.row(test=None), "either a test or a command")
+        self.refused(self.row(command="true"), "either a test or a command")
+        self.refused(self.row(expect="x"), "expect to a command")
+
+
+class TheVerdict(unittest.TestCase):
+    def of(self, expected, **fields):
+        found = verdict.of_test(expected, event(**fields))
+        return found.passed, found.failed, found.skipped
+
+    def test_is_good_when_each_expected_test_passed(self):
+        found = verdict.of_test(["S.A", "S.B"], event(xml=result(case("A"), case("B"))))
+        self.assertTrue(found.good)
+        self.assertEqual(found.passed, ["S.A", "S.B"])
+
+    def test_is_bad_for_failure_skip_and_silence(self):
+        one = ["S.A"]
+        self.assertEqual(self.of(one, xml=result(case("A", "<failure message='x'/>")), code=1), ([], one, []))
+        self.assertEqual(self.of(one, xml=result(case("A", "<skipped message='x'/>", state="skipped"))), ([], [], one))
+        self.assertEqual(self.of(one, xml=result(case("A", status="notrun", state="suppressed"))), ([], one, []))
+        self.assertEqual(self.of(one, xml=result(case("Other"))), ([], one, []))
+        self.assertEqual(self.of(one, xml="<testsuites"), ([], one, []))
+        self.assertEqual(self.of(one), ([], one, []))
+        self.assertEqual(self.of([], xml=result()), ([], ["(no test)"], []))
+        self.assertEqual(self.of(one, xml=result(case("A")), code=139), (one, ["(the program)"], []))
+
+    def test_a_binary_that_broke_off_keeps_what_it_had_passed(self):
+        output = "[ RUN      ] S.A\n[       OK ] S.A (3 ms)\n[ RUN      ] S.B\n"
+        found = verdict.of_test(["S.A", "S.B"], event(output=output, code=1, reason="timeout"))
+        self.assertEqual((found.passed, found.failed), (["S.A"], ["S.B"]))
+        self.assertIn("it ended with 1 (timeout) and wrote no result", found.remarks)
+
+    def test_a_command_must_exit_with_0_and_say_each_expected_line(self):
+        run = table.Run(name="a", proves="b", manager="system", user="root", timeout=5, command="true", expect="one\ntwo +three")
+        self.assertTrue(verdict.of_command(run, event("xone\ntwo  three\n")).good)
+        self.assertFalse(verdict.of_command(run, event("one\n")).good)
+        self.assertFalse(verdict.of_command(run, event("one\ntwo three", code=1)).good)
+
+
+if __name__ == "__main__":
+    unittest.main()

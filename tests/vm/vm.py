@@ -1,0 +1,283 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""./dev vm: boots the machine and brings back what its runs came to. See docs/VM.md.
+
+  vm.py test [RUN...]     all runs of runs.toml, or those
+  vm.py exec USER COMMAND a line for sh, as that user of the machine
+  vm.py shell             root at the machine's serial console; `poweroff` ends it
+  vm.py list              the table
+
+The image must have been made (image/make.sh). Everything that a run leaves for a person is in build/vm/last.
+"""
+
+import io
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import sys
+import tarfile
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import machine  # noqa: E402
+import table  # noqa: E402
+import verdict  # noqa: E402
+
+HERE = pathlib.Path(__file__).resolve().parent
+SOURCE = HERE.parent.parent
+BUILD = SOURCE / "build" / "release"
+VM = SOURCE / "build" / "vm"
+IMAGE = VM / "image"
+LAST = VM / "last"
+GUEST = "var/lib/auspex-vm"
+
+# Seconds without KVM, where a boot takes half a minute on a free machine.
+BOOT_TIMEOUT = 300
+SHUTDOWN_TIMEOUT = 120
+# What a run may take beyond its own timeout until the guest says so.
+SLACK = 150
+
+
+class VmError(Exception):
+    """The machine, not a test, failed."""
+
+
+def guest_argv(run):
+    if run.command:
+        return ["/bin/sh", "-c", run.command]
+    return [str(BUILD / "tests" / run.test), f"--gtest_filter={run.filter}", "--gtest_color=no",
+            f"--gtest_output=xml:/{GUEST}/runs/{run.name}/result.xml"]
+
+
+def readable(member):
+    """In the machine everything is root's and everyone may read it, however the tree lies on this host."""
+    member.uid = member.gid = 0
+    member.uname = member.gname = "root"
+    member.mode |= 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+    return member
+
+
+def add_file(archive, name, data, mode=0o644):
+    member = tarfile.TarInfo(name)
+    member.size, member.mode, member.mtime = len(data), mode, int(time.time())
+    archive.addfile(member, io.BytesIO(data))
+
+
+def write_share(path, runs, person):
+    """The second disk: sources, programs, and the tests of these runs at the paths that they have here, since tests know those."""
+    plan = {"source": str(SOURCE), "bin": str(BUILD / "bin"), "person": person,
+            "runs": [{"name": run.name, "user": run.user, "manager": run.manager, "properties": list(run.properties),
+                      "timeout": run.timeout, "argv": guest_argv(run)} for run in runs]}
+    wanted = {run.test for run in runs if run.test}
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+        add_file(archive, f"{GUEST}/plan.json", json.dumps(plan).encode())
+        add_file(archive, f"{GUEST}/guest.py", (HERE / "guest.py").read_bytes())
+        for entry in sorted(SOURCE.iterdir()):
+            if entry.name not in ("build", ".git", ".cache"):
+                archive.add(entry, str(entry)[1:], filter=readable)
+        for folder in ("bin", "share"):
+            if (BUILD / folder).exists():
+                archive.add(BUILD / folder, str(BUILD / folder)[1:], filter=readable)
+        for entry in sorted((BUILD / "tests").iterdir()):
+            # Test binaries are many and large: those of the runs, and whatever tests start that is no test itself.
+            is_test = entry.name.endswith("_test")
+            if entry.is_file() and os.access(entry, os.X_OK) and (entry.name in wanted or person or not is_test):
+                archive.add(entry, str(entry)[1:], filter=readable)
+
+
+class Results:
+    """The events that the guest has told so far, in order; whole lines only."""
+
+    def __init__(self, path):
+        self.path, self.offset = path, 0
+
+    def take(self):
+        if not self.path.exists():
+            return []
+        with open(self.path, "rb") as file:
+            file.seek(self.offset)
+            data = file.read()
+        end = data.rfind(b"\n") + 1
+        self.offset += end
+        return [json.loads(line) for line in data[:end].decode(errors="replace").splitlines()]
+
+
+def follow(vm, runs, on_event):
+    """Calls on_event for each event until the guest is done and off. Raises VmError for a machine that hangs or ends early."""
+    results, by_name = Results(vm.results), {run.name: run for run in runs}
+    doing, deadline = "its start", time.monotonic() + BOOT_TIMEOUT
+    while True:
+        over = vm.ended()
+        for event in results.take():
+            on_event(event)
+            if event["event"] == "begin":
+                doing, deadline = f"run '{event['run']}'", time.monotonic() + by_name[event["run"]].timeout + SLACK
+            elif event["event"] == "end":
+                doing, deadline = f"the end of run '{event['run']}'", time.monotonic() + SLACK
+            elif event["event"] == "done":
+                if not vm.wait(SHUTDOWN_TIMEOUT):
+                    raise VmError(f"the machine was not off {SHUTDOWN_TIMEOUT} s after its last run")
+                return
+        if over:
+            raise VmError(f"the machine ended during {doing}")
+        if time.monotonic() > deadline:
+            raise VmError(f"the machine hangs in {doing}: nothing came from it in time")
+        time.sleep(0.2)
+
+
+def boot(runs, on_event):
+    """One machine for each set of kernel parameters, in the order in which the table first names it."""
+    shutil.rmtree(LAST, ignore_errors=True)
+    for number, kernel in enumerate(dict.fromkeys(run.kernel for run in runs)):
+        boot_one([run for run in runs if run.kernel == kernel], kernel, LAST / f"machine-{number}", on_event)
+
+
+def boot_one(runs, kernel, folder, on_event):
+    folder.mkdir(parents=True)
+    share = folder / "share.tar"
+    write_share(share, runs, person=False)
+    vm = machine.Machine(IMAGE, share, folder, kernel)
+    begun = time.monotonic()
+    try:
+        vm.start()
+        follow(vm, runs, lambda event: on_event(event | {"after": time.monotonic() - begun, "parameters": kernel}))
+    except VmError as error:
+        raise VmError(f"{error}\n--- the console's last lines ({vm.console}):\n{vm.console_tail()}") from error
+    finally:
+        vm.stop()
+        share.unlink(missing_ok=True)
+
+
+def plain(text):
+    """Output of tests may hold anything; a terminal gets lines of it."""
+    return "".join(c if c in "\n\t" or c.isprintable() else "?" for c in text)
+
+
+def print_failure(run, event, found):
+    """The parts of the output that tell; everything is in files."""
+    for remark in found.remarks:
+        print(f"    {plain(remark)}")
+    for name in found.failed[:20]:
+        print(f"    FAILED {name}")
+        begin = event["output"].find(f"[ RUN      ] {name}\n")
+        if begin >= 0:
+            text = re.split(r"\n\[  (?:FAILED|SKIPPED) ", event["output"][begin:])[0]
+            print("      " + "\n      ".join(plain(text).splitlines()[1:25]))
+    if run.command:
+        print("      " + "\n      ".join(plain(event["output"]).splitlines()[-25:]))
+    print(f"    all of its output and the journal: {LAST.relative_to(SOURCE)}/{run.name}.*", flush=True)
+
+
+def test(names):
+    runs = table.read(HERE / "runs.toml")
+    unknown = set(names) - {run.name for run in runs}
+    if unknown:
+        raise VmError(f"there is no run {', '.join(sorted(unknown))}; there are: {', '.join(run.name for run in runs)}")
+    runs = [run for run in runs if not names or run.name in names]
+    expected = {run.name: table.tests_of(BUILD / "tests" / run.test, run.filter) for run in runs if run.test}
+    by_name = {run.name: run for run in runs}
+    verdicts = {}
+    begun = time.monotonic()
+    width = max(len(run.name) for run in runs)
+
+    def on_event(event):
+        if event["event"] == "boot":
+            extra = f", {event['parameters']}" if event["parameters"] else ""
+            print(f"vm: up after {event['after']:.0f} s: Linux {event['kernel']} under {event['virtualization']}{extra}", flush=True)
+            for line in event["failed"].splitlines():
+                print(f"vm: a unit of the machine failed: {plain(line)}")
+        if event["event"] != "end":
+            return
+        run = by_name[event["run"]]
+        found = verdict.of_test(expected[run.name], event) if run.test else verdict.of_command(run, event)
+        verdicts[run.name] = found
+        who = run.user + (" (own manager)" if run.manager == "user" else "")
+        counts = f"{len(found.passed):3} passed {len(found.failed):3} failed {len(found.skipped):3} skipped"
+        print(f"{'ok  ' if found.good else 'FAIL'} {run.name:{width}}  {who:21} {counts} {event['seconds']:6.1f} s", flush=True)
+        (LAST / f"{run.name}.out").write_text(event["output"])
+        if event["xml"]:
+            (LAST / f"{run.name}.xml").write_text(event["xml"])
+        if "journal" in event:
+            (LAST / f"{run.name}.journal").write_text(event["journal"])
+        if not found.good:
+            print_failure(run, event, found)
+
+    try:
+        boot(runs, on_event)
+    finally:
+        never = [run.name for run in runs if run.name not in verdicts]
+        for name in never:
+            print(f"FAIL {name:{width}}  did not come to its end")
+        passed, failed, skipped = (sum(len(getattr(found, kind)) for found in verdicts.values())
+                                   for kind in ("passed", "failed", "skipped"))
+        failed += sum(max(1, len(expected.get(name, []))) for name in never)
+        print(f"vm: {passed} passed, {failed} failed, {skipped} skipped in {time.monotonic() - begun:.0f} s")
+    return 0 if failed == 0 and skipped == 0 else 1
+
+
+def run_once(user, command):
+    run = table.Run(name="exec", proves="-", manager="user" if user == "owner" else "system", user=user, command=command, timeout=600,
+                    properties=("Delegate=yes",))
+    run.check()
+    codes = []
+
+    def on_event(event):
+        if event["event"] == "end":
+            print(plain(event["output"]), end="")
+            if event["reason"] and event["reason"] != "exit-code":
+                print(f"vm: it ended by {event['reason']}", file=sys.stderr)
+            codes.append(event["code"])
+
+    boot([run], on_event)
+    return codes[0]
+
+
+def shell():
+    print("vm: root at the serial console. `poweroff` ends the machine, Ctrl-A X ends it at once. It is thrown away either way.\n"
+          f"vm: programs are in {BUILD}/bin, tests in {BUILD}/tests once auspex-vm.service has started.", file=sys.stderr)
+    with tempfile.TemporaryDirectory(dir=VM) as folder:
+        share = pathlib.Path(folder) / "share.tar"
+        write_share(share, [], person=True)
+        vm = machine.Machine(IMAGE, share, folder, person=True)
+        try:
+            vm.start()
+            vm.wait()
+        finally:
+            vm.stop()
+    return 0
+
+
+def show():
+    for run in table.read(HERE / "runs.toml"):
+        what = f"{run.test} {run.filter}" if run.test else re.sub(r"\s+", " ", run.command.strip())[:60]
+        print(f"{run.name:24} {run.manager:6} {run.user:15} {' '.join(run.properties):14} {what}\n    {run.proves}")
+    return 0
+
+
+def main(arguments):
+    # So that `finally` ends the machine whoever ends this program.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    verb, rest = (arguments[0] if arguments else "test"), arguments[1:]
+    try:
+        if verb == "test":
+            return test(rest)
+        if verb == "exec" and len(rest) == 2:
+            return run_once(*rest)
+        if verb == "shell" and not rest:
+            return shell()
+        if verb == "list" and not rest:
+            return show()
+    except (VmError, table.TableError) as error:
+        print(f"vm: {plain(str(error))}", file=sys.stderr)
+        return 1
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
