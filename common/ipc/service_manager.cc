@@ -2,6 +2,7 @@
 #include "common/ipc/service_manager.h"
 
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -44,6 +45,9 @@ ServiceManager ServiceManager::FromEnvironment() {
                        static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length)) != 0) {
     return manager;
   }
+  // A service manager that does not read holds a daemon up no longer than that.
+  const timeval patience{1, 0};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   manager.fd_ = std::move(fd);
   const int64_t pid = NumberFrom("WATCHDOG_PID");
   if (pid == 0 || pid == ::getpid())
@@ -52,8 +56,7 @@ ServiceManager ServiceManager::FromEnvironment() {
 }
 
 void ServiceManager::Tell(std::string_view lines) const {
-  // Not waited for: a service manager that does not read must not hold a daemon up.
-  if (fd_) ::send(fd_.get(), lines.data(), lines.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (fd_) ::send(fd_.get(), lines.data(), lines.size(), MSG_NOSIGNAL);
 }
 
 void ServiceManager::TellStatus(std::string_view text) {

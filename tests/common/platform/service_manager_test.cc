@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 
@@ -77,6 +78,20 @@ TEST_F(ServiceManagerTest, TheSocketIsNotLookedForLater) {
   ASSERT_EQ(::rename((folder_ / "notify").c_str(), (folder_ / "elsewhere").c_str()), 0);
   manager.Tell("READY=1");
   EXPECT_EQ(Next(), "READY=1");
+}
+
+TEST_F(ServiceManagerTest, OneThatDoesNotReadHoldsADaemonUpForASecondAtMost) {
+  const ServiceManager manager = ServiceManager::FromEnvironment();
+  int told = 0;
+  const auto begin = std::chrono::steady_clock::now();
+  // A datagram socket takes a few and then no more (net.unix.max_dgram_qlen).
+  while (told < 100'000 &&
+         std::chrono::steady_clock::now() - begin < std::chrono::milliseconds(800)) {
+    manager.Tell("STATUS=x");
+    ++told;
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30));
+  EXPECT_EQ(Next(), "STATUS=x");
 }
 
 TEST(WithoutAServiceManager, NothingIsWaitedForOrTold) {
