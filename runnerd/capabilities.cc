@@ -5,6 +5,8 @@
 #include <cmath>
 #include <utility>
 
+#include "common/config/policy.h"
+
 namespace auspex::runnerd {
 namespace {
 
@@ -93,9 +95,9 @@ JsonValue ComposeCapabilities(const HostFacts& facts, const Config& config,
   if (facts.ram_available_gb)
     c.emplace("available_memory_gb", JsonValue(Rounded(*facts.ram_available_gb, 100)));
   if (thermal != nullptr) c.emplace("thermal", JsonValue(Thermal(*thermal, thresholds)));
-  if (config.auto_acquire && config.execution_policy == ExecutionPolicy::kProvisioned)
-    c.emplace("auto_acquire", JsonValue(true));
-  c.emplace("execute_tenant_code", JsonValue(ExecutionPolicyWord(config.execution_policy)));
+  // No auto_acquire whatever the owner wishes: this release acquires no models, and a coordinator
+  // would send work for it.
+  c.emplace("execute_tenant_code", JsonValue(ExecutionPolicyWord(AnnouncedPolicy(config))));
   c.emplace("sandbox_policy", JsonValue(config.use_bubblewrap ? "strict" : "permissive"));
   PutIf(c, "flavor", config.flavor);
   c.emplace("worker_features", JsonValue(JsonArray{}));

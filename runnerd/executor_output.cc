@@ -57,6 +57,7 @@ absl::StatusOr<std::optional<std::string>> TakeRawText(JsonObject& payload) {
 absl::StatusOr<UnitResult> ParseExecutorOutput(std::string_view untrusted_text,
                                                const UnitId& unit_id, bool capture_raw,
                                                int64_t now_micros) {
+  if (untrusted_text.starts_with("\xef\xbb\xbf")) return Bad("begins with", "a byte order mark");
   JsonLimits limits;
   limits.allow_non_finite = false;
   limits.allow_duplicate_names = false;  // two readers could take two values

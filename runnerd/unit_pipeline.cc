@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/base/cat.h"
+#include "common/config/policy.h"
 #include "common/ids/ids.h"
 #include "runnerd/attestation.h"
 #include "runnerd/executor_call.h"
@@ -151,15 +152,25 @@ UnitPipeline::Step UnitPipeline::RunByPolicy(const Unit& unit, RunControl& contr
     return Refuse(RefusalKind::kExecutorRefused,
                   "execute_tenant_code=off: the owner's settings could not be read");
   }
-  switch (config->execution_policy) {
+  const std::string& tenant = unit.tenant_id.str();
+  switch (PolicyFor(*config, tenant)) {
     case ExecutionPolicy::kSynthetic:
+      if (AnnouncedPolicy(*config) == ExecutionPolicy::kProvisioned) {
+        return Refuse(RefusalKind::kExecutorRefused,
+                      Cat("execute_tenant_code=synthetic for tenant ", tenant,
+                          " on a worker that announces provisioned: an echo could pass for real "
+                          "work"));
+      }
       return RunEcho(unit, *config, control);
     case ExecutionPolicy::kProvisioned:
       return RunTenant(unit, *config, control);
     case ExecutionPolicy::kOff:
       break;
   }
-  return Refuse(RefusalKind::kExecutorRefused, "execute_tenant_code=off: the owner runs no units");
+  return Refuse(RefusalKind::kExecutorRefused,
+                config->tenant_policies.contains(tenant)
+                    ? Cat("execute_tenant_code=off for tenant ", tenant)
+                    : "execute_tenant_code=off: the owner runs no units");
 }
 
 UnitPipeline::Step UnitPipeline::RunEcho(const Unit& unit, const Config& config,
@@ -199,7 +210,8 @@ UnitPipeline::Step UnitPipeline::RunTenant(const Unit& unit, const Config& confi
     return *std::move(refusal);
   // A package may have been on its way for minutes. What the owner says by now counts.
   const absl::StatusOr<Config> now = parts_.load_config();
-  if (!now.ok() || now->execution_policy != ExecutionPolicy::kProvisioned || !now->use_bubblewrap) {
+  if (!now.ok() || PolicyFor(*now, unit.tenant_id.str()) != ExecutionPolicy::kProvisioned ||
+      !now->use_bubblewrap) {
     return Refuse(RefusalKind::kExecutorRefused,
                   "execute_tenant_code: the owner's settings changed before the unit could start");
   }
