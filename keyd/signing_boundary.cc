@@ -50,13 +50,14 @@ absl::StatusOr<SigningBoundary::PendingRequest> SigningBoundary::Begin(
 }
 
 absl::StatusOr<SignedHttp> SigningBoundary::Finish(const PendingRequest& pending) {
-  ASSIGN_OR_RETURN(const SignedOctets released, Finish(static_cast<const Pending&>(pending)));
+  // All that needs no signature while the disk works.
   SignedHttp out;
   out.method = pending.parts.method;
   out.path = pending.parts.path;
   out.authority = pending.parts.authority;
   out.content_digest = pending.parts.content_digest.value_or("");
   out.signature_input = SignatureInputHeader(pending.parts);
+  ASSIGN_OR_RETURN(const SignedOctets released, Finish(static_cast<const Pending&>(pending)));
   out.signature = SignatureHeader(released.signature);
   out.journal_sequence = released.journal_sequence;
   return out;

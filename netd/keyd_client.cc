@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "auspex/keyd/v1/keyd.grpc.pb.h"
+#include "common/ipc/wait_queues.h"
 #include "netd/rpc.h"
 #include "netd/sleep.h"
 
@@ -22,6 +23,7 @@ struct KeydClient::State {
   explicit State(const std::string& path)
       : stub(keyd::v1::RequestSigner::NewStub(ConnectTo(path))) {}
   std::unique_ptr<keyd::v1::RequestSigner::Stub> stub;
+  WaitQueues queues;
 };
 
 KeydClient::KeydClient(const std::string& socket_path)
@@ -35,7 +37,9 @@ absl::StatusOr<keyd::v1::SignedRequest> KeydClient::Sign(const keyd::v1::SignReq
   for (double pause = kFirstPause;; pause = std::min(pause * 2, kLongestPause)) {
     const absl::Status status =
         RunRpc("keyd.SignRequest", kRpcSeconds, stop, [&](grpc::ClientContext& context) {
-          return state_->stub->SignRequest(&context, intent, &out);
+          return state_->queues.Call(out, [&](grpc::CompletionQueue& queue) {
+            return state_->stub->AsyncSignRequest(&context, intent, &queue);
+          });
         });
     if (status.ok()) return out;
     waited += pause;

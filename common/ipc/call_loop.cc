@@ -28,22 +28,27 @@ void CallLoop::Run() {
   void* tag = nullptr;
   bool ok = false;
   while (queue_->Next(&tag, &ok)) {
+    Take(*static_cast<AnySlot*>(tag), ok, group);
+    if (group.empty()) continue;
     // Ends: a slot whose call has begun takes no other call before it was answered.
-    do {
-      auto& slot = *static_cast<AnySlot*>(tag);
-      if (slot.answered) {
-        Reuse(slot);
-      } else if (ok) {
-        slot.Begin();
-        group.push_back(&slot);
-      } else {
-        slot.Clear();  // The server ends, no call came.
-      }
-    } while (queue_->AsyncNext(&tag, &ok, gpr_inf_past(GPR_CLOCK_MONOTONIC)) ==
-             grpc::CompletionQueue::GOT_EVENT);
+    while (queue_->AsyncNext(&tag, &ok, gpr_inf_past(GPR_CLOCK_MONOTONIC)) ==
+           grpc::CompletionQueue::GOT_EVENT) {
+      Take(*static_cast<AnySlot*>(tag), ok, group);
+    }
     all_begun_();
     for (AnySlot* slot : group) slot->Respond();
     group.clear();
+  }
+}
+
+void CallLoop::Take(AnySlot& slot, bool ok, std::vector<AnySlot*>& group) {
+  if (slot.answered) {
+    Reuse(slot);
+  } else if (ok) {
+    slot.Begin();
+    group.push_back(&slot);
+  } else {
+    slot.Clear();  // The server ends, no call came.
   }
 }
 

@@ -111,6 +111,8 @@ class CallLoop {
   };
 
   void Run();
+  // What gRPC gave back: begins the call that came, adding it to `group`, or makes room for another.
+  void Take(AnySlot& slot, bool ok, std::vector<AnySlot*>& group);
   void Reuse(AnySlot& slot);
 
   const int slots_;
