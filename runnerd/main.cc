@@ -13,6 +13,7 @@
 #include "common/ipc/daemon.h"
 #include "common/ipc/role_server.h"
 #include "common/log/log.h"
+#include "runnerd/cgroup/tree.h"
 #include "runnerd/isolation.h"
 #include "runnerd/keyd_client.h"
 #include "runnerd/leftovers.h"
@@ -21,6 +22,7 @@
 #include "runnerd/sandbox_host.h"
 #include "runnerd/sandboxes_service.h"
 #include "runnerd/stated_client.h"
+#include "runnerd/unit_limits.h"
 #include "runnerd/unit_pipeline.h"
 #include "runnerd/view.h"
 #include "runnerd/work_loop.h"
@@ -66,19 +68,39 @@ absl::Status Harden() {
   return InStep("hardening only-local-sockets", OnlyUnixAndNetlinkSockets());
 }
 
+void ApplyTotals(CgroupTree& cgroups, const Config& config) {
+  if (const absl::Status status = cgroups.SetTotals(UnitTotals(config)); !status.ok())
+    LogError("caps_not_in_force", {{"cause", std::string(status.message())}});
+}
+
+void SayCgroups(const CgroupTree& cgroups) {
+  for (const CgroupFact& fact : cgroups.facts()) {
+    if (!fact.in_force) LogWarning("layer_missing", {{"layer", fact.name}, {"why", fact.remedy}});
+  }
+  if (cgroups.usable()) LogInfo("cgroups", {{"base", cgroups.base()}});
+}
+
 absl::Status Serve(Daemon& daemon) {
   // The first steps need the whole host: leftovers are outside of the view, and what is prepared
   // says what has to be in it.
+  const std::unique_ptr<CgroupTree> cgroups = CgroupTree::Open(daemon.state_dir());
   EndLeftovers(SandboxHost::EtcFolder(daemon.state_dir()));
   SandboxHost::Options host_options;
   host_options.state_dir = daemon.state_dir();
   host_options.program_dir = daemon.flag("--programs");
+  host_options.cgroups = cgroups.get();
   ASSIGN_OR_RETURN(const SandboxHost host, SandboxHost::Prepare(host_options));
   RETURN_IF_ERROR(InStep("private view", EnterView(daemon, host)));
   RETURN_IF_ERROR(Harden());
 
   const Config& at_start = daemon.config();
-  const auto load_config = [&daemon] { return LoadConfig(daemon.layout(), ProcessEnvironment()); };
+  // Whoever reads the settings again puts the owner's caps of all units in force again: the monitor
+  // does it every few seconds, so that they hold for units that run too.
+  const auto load_config = [&daemon, &cgroups] {
+    absl::StatusOr<Config> config = LoadConfig(daemon.layout(), ProcessEnvironment());
+    if (config.ok()) ApplyTotals(*cgroups, *config);
+    return config;
+  };
   const std::string thermal_root = daemon.flag("--thermal-root");
   ThermalGovernor thermal({at_start.warn_c, at_start.crit_c, at_start.resume_c},
                           thermal_root.empty() ? "/sys/class/thermal" : thermal_root);
@@ -108,6 +130,7 @@ absl::Status Serve(Daemon& daemon) {
   role.max_message_octets = 64 * 1024;
   ASSIGN_OR_RETURN(const auto server, RoleServer::Start(role, {&service}));
 
+  SayCgroups(*cgroups);
   isolation.StartInBackground();
   monitor.Start();
   work.Start();

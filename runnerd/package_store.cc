@@ -26,6 +26,8 @@ namespace {
 
 constexpr size_t kMaxRemembered = 256;
 constexpr double kUnpackSeconds = 120;
+// For the kernel's hold on the unpacking as a whole; what it may read and write is bounded by itself.
+constexpr uint64_t kUnpackMemoryOctets = 256 << 20, kUnpackProcesses = 16;
 constexpr uint64_t kMaxManifest = 1 << 20;
 
 // DATA_LOSS: content that does not match its digests (marker auto_fetch_digest_mismatch);
@@ -231,6 +233,9 @@ absl::Status PackageStore::UnpackInSandbox(int archive_fd, int scratch_fd, RunCo
   spec.unpack_fd = scratch_fd;
   RunRequest request;
   RETURN_IF_ERROR(PutIntoSandbox(host_, spec, request));
+  request.limits.memory_octets = kUnpackMemoryOctets;
+  request.limits.swap_octets = 0;
+  request.limits.processes = kUnpackProcesses;
   request.input_fd = archive_fd;
   request.wall_seconds = kUnpackSeconds;
   request.max_report_octets = 4096;

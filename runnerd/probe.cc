@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "runnerd/probe.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/cat.h"
@@ -69,18 +68,6 @@ class Judge {
   ProbeResult result_;
 };
 
-// Whether a cgroup of our own can be made for units. Reported for the owner; the walls above do not
-// lean on it.
-bool HasDelegatedCgroup() {
-  auto text = ReadFile("/proc/self/cgroup", 4096);
-  if (!text.ok()) return false;
-  const size_t at = text->find("0::/");
-  if (at == std::string::npos) return false;
-  const std::string path = text->substr(at + 3, text->find('\n', at) - at - 3);
-  const std::string folder = Cat("/sys/fs/cgroup", path);
-  struct stat info;
-  return stat(Cat(folder, "/cgroup.controllers").c_str(), &info) == 0 &&
-         access(folder.c_str(), W_OK) == 0 && path != "/";
 }
 
 ProbeResult NotBuilt(std::string layer, std::string why, std::string remedy) {
@@ -140,12 +127,13 @@ ProbeResult JudgeLook(std::string_view look, const std::map<std::string, std::st
           landlock_abi > 0);
   j.Layer("cgroup-namespace", j.Apart("cgroup", outside), "the kernel must have cgroup namespaces",
           false);
-  j.Layer("cgroup", false,
-          HasDelegatedCgroup()
-              ? "limits of memory and processes are per process (rlimits) in this release"
-              : "needs cgroup v2 with a delegated subtree (Delegate=yes in the unit file)",
-          false);
   return j.Finish();
+}
+
+void AddCgroupLayers(const CgroupTree* cgroups, ProbeResult& result) {
+  if (cgroups == nullptr) return;
+  for (const CgroupFact& fact : cgroups->facts())
+    result.layers.push_back({fact.name, fact.in_force, false, fact.remedy});
 }
 
 ProbeResult RunProbe(const SandboxHost& host) {
@@ -175,7 +163,9 @@ ProbeResult RunProbe(const SandboxHost& host) {
     const Remedy remedy = BuildRemedy(said, ReadHostSettings());
     return NotBuilt(remedy.layer, Cat("the sandbox could not be built: ", said), remedy.what_to_do);
   }
-  return JudgeLook(report->content, OwnNamespaces(), unit_init::LandlockAbi());
+  ProbeResult result = JudgeLook(report->content, OwnNamespaces(), unit_init::LandlockAbi());
+  AddCgroupLayers(host.cgroups, result);
+  return result;
 }
 
 }  // namespace auspex::runnerd

@@ -33,6 +33,10 @@ struct ProbeResult {
 ProbeResult JudgeLook(std::string_view look, const std::map<std::string, std::string>& outside,
                       int landlock_abi);
 
+// Adds what `cgroups` (null: nothing) holds of a unit's limits, one layer a fact. Units run without
+// them, unless the owner's sandbox.require_cgroup says otherwise.
+void AddCgroupLayers(const CgroupTree* cgroups, ProbeResult& result);
+
 // The whole probe; takes about 10 ms.
 ProbeResult RunProbe(const SandboxHost& host);
 

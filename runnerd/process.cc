@@ -1,77 +1,26 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "runnerd/process.h"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
+#include <utility>
 
 #include "common/base/cat.h"
-#include "common/base/errno_status.h"
 #include "common/files/files.h"
+#include "runnerd/spawn.h"
 
 namespace auspex::runnerd {
-namespace {
-
-struct SpawnSettings {
-  SpawnSettings() {
-    posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
-  }
-  ~SpawnSettings() {
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
-  }
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-};
-
-}  // namespace
 
 absl::StatusOr<Process> Process::Start(const std::vector<std::string>& arguments,
-                                       const std::vector<int>& descriptors) {
-  SpawnSettings settings;
-  // First out of the way, then into place, so that no source is overwritten before it was copied.
-  const int count = static_cast<int>(descriptors.size());
-  int away = count;
-  for (int descriptor : descriptors) away = std::max(away, descriptor + 1);
-  for (int i = 0; i < count; ++i)
-    posix_spawn_file_actions_adddup2(&settings.actions, descriptors[i], away + i);
-  for (int i = 0; i < count; ++i) posix_spawn_file_actions_adddup2(&settings.actions, away + i, i);
-  posix_spawn_file_actions_addclosefrom_np(&settings.actions, count);
-  sigset_t none, all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  posix_spawnattr_setsigmask(&settings.attributes, &none);
-  posix_spawnattr_setsigdefault(&settings.attributes, &all);
-  posix_spawnattr_setflags(&settings.attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  std::vector<char*> argv;
-  argv.reserve(arguments.size() + 1);
-  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
-  argv.push_back(nullptr);
-  char* environment[] = {nullptr};
-  pid_t pid = -1;
-  if (int error = posix_spawn(&pid, argv[0], &settings.actions, &settings.attributes, argv.data(),
-                              environment);
-      error != 0) {
-    return ErrnoStatus(error, "start", arguments[0]);
-  }
-  UniqueFd pidfd = OpenPidfd(pid);  // not reaped yet, so the number is still this child's
-  if (!pidfd) {
-    absl::Status status = ErrnoStatus(errno, "pidfd_open", arguments[0]);
-    kill(pid, SIGKILL);
-    waitpid(pid, nullptr, 0);
-    return status;
-  }
-  return Process(pid, std::move(pidfd));
+                                       const std::vector<int>& descriptors, int cgroup) {
+  absl::StatusOr<Spawned> child = SpawnChild(arguments, descriptors, cgroup);
+  if (!child.ok()) return child.status();
+  return Process(child->pid, std::move(child->pidfd));
 }
 
 Process::Process(Process&& other) noexcept

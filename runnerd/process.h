@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // Process: one child of this process, held by a pid descriptor so that no reused number is ever
-// signalled. Started with posix_spawn, which borrows the parent's memory instead of copying its
-// page tables: a large parent costs nothing. One thread at a time.
+// signalled. One thread at a time.
 #ifndef AUSPEX_RUNNERD_PROCESS_H_
 #define AUSPEX_RUNNERD_PROCESS_H_
 
@@ -18,11 +17,10 @@ namespace auspex::runnerd {
 
 class Process {
  public:
-  // Starts arguments[0] (an absolute path) with an empty environment, default signals, and exactly
-  // these descriptors: descriptors[i] becomes i, everything else is closed. The child dies with the
-  // thread that called only if it arranges so itself (bubblewrap does: keep that thread alive).
+  // As SpawnChild. The child dies with the thread that called only if it arranges so itself
+  // (bubblewrap does: keep that thread alive).
   static absl::StatusOr<Process> Start(const std::vector<std::string>& arguments,
-                                       const std::vector<int>& descriptors);
+                                       const std::vector<int>& descriptors, int cgroup = -1);
   Process(Process&&) noexcept;
   Process& operator=(Process&&) noexcept = delete;
   // Kills and reaps a child that was not waited for.

@@ -11,7 +11,9 @@
 namespace auspex::runnerd {
 
 RunControl::RunControl(const Clock& clock)
-    : clock_(clock), event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+    : clock_(clock),
+      event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      freeze_event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 void RunControl::Request(EndReason reason, double grace_seconds) {
   std::lock_guard lock(mutex_);
@@ -58,6 +60,24 @@ int RunControl::AddCancel(std::function<void()> cancel) {
 void RunControl::RemoveCancel(int key) {
   std::lock_guard lock(mutex_);
   cancels_.erase(key);
+}
+
+void RunControl::SetFrozen(bool frozen) {
+  std::lock_guard lock(mutex_);
+  if (frozen_ == frozen) return;
+  frozen_ = frozen;
+  const uint64_t one = 1;
+  [[maybe_unused]] ssize_t n = write(freeze_event_.get(), &one, sizeof one);
+}
+
+bool RunControl::frozen() const {
+  std::lock_guard lock(mutex_);
+  return frozen_;
+}
+
+void RunControl::ClearFreezeEvent() {
+  uint64_t count;
+  [[maybe_unused]] ssize_t n = read(freeze_event_.get(), &count, sizeof count);
 }
 
 void RunControl::NoteKilled() {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// RunControl: how other threads end a running unit. One object a unit; the thread that runs the
-// unit polls its descriptor, any thread may ask for an end. The first reason wins; a later request
-// can only shorten the grace time.
+// RunControl: how other threads end or freeze a running unit. One object a unit; the thread that
+// runs the unit polls its descriptors, any thread may ask. The first reason for an end wins; a later
+// request can only shorten the grace time.
 #ifndef AUSPEX_RUNNERD_RUN_CONTROL_H_
 #define AUSPEX_RUNNERD_RUN_CONTROL_H_
 
@@ -20,10 +20,11 @@ namespace auspex::runnerd {
 
 enum class EndReason {
   kNone,
-  kEnded,     // stated withdrew the unit: nothing is to be reported
-  kAborted,   // the owner aborted it
-  kThermal,   // too hot
-  kStopping,  // runnerd stops: nothing is reported, stated hands the unit out again
+  kEnded,          // stated withdrew the unit: nothing is to be reported
+  kAborted,        // the owner aborted it
+  kThermal,        // too hot
+  kFrozenTooLong,  // frozen for longer than the owner allows
+  kStopping,       // runnerd stops: nothing is reported, stated hands the unit out again
 };
 
 class RunControl {
@@ -46,6 +47,17 @@ class RunControl {
   int AddCancel(std::function<void()> cancel);
   void RemoveCancel(int key);
 
+  // Asks for the unit's processes to be frozen, or to go on; as often as wanted, also before the
+  // first of them runs. A unit that has no cgroup cannot be frozen and goes on: ask
+  // CgroupTree::can_freeze before. While it is frozen its wall clock stands still, but not for
+  // longer in all than RunRequest::max_frozen_seconds: then it ends as kFrozenTooLong. An end that
+  // is asked for meanwhile kills at once, since nothing frozen can use a grace time.
+  void SetFrozen(bool frozen);
+  bool frozen() const;
+  // Readable after SetFrozen changed something, until ClearFreezeEvent.
+  int freeze_fd() const { return freeze_event_.get(); }
+  void ClearFreezeEvent();
+
   // SIGKILL was needed.
   void NoteKilled();
   // No process of the unit is left, and none will be started.
@@ -57,12 +69,12 @@ class RunControl {
 
  private:
   const Clock& clock_;
-  UniqueFd event_;
+  UniqueFd event_, freeze_event_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   EndReason reason_ = EndReason::kNone;
   int64_t kill_at_ = 0;
-  bool finished_ = false, killed_ = false;
+  bool finished_ = false, killed_ = false, frozen_ = false;
   int next_key_ = 1;
   std::map<int, std::function<void()>> cancels_;
 };

@@ -122,6 +122,7 @@ absl::Status PutIntoSandbox(const SandboxHost& host, const SandboxSpec& spec, Ru
   ASSIGN_OR_RETURN(request.arguments, SandboxArguments(host, spec));
   ASSIGN_OR_RETURN(request.shown, OpenPlaces(ShownPlaces(host, spec)));
   request.seccomp = &host.seccomp;
+  request.cgroups = host.cgroups;
   return absl::OkStatus();
 }
 

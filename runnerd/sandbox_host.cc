@@ -89,6 +89,7 @@ absl::Status MakeEtc(const std::string& folder) {
 absl::StatusOr<SandboxHost> SandboxHost::Prepare(const Options& options) {
   SandboxHost host;
   host.state_dir = options.state_dir;
+  host.cgroups = options.cgroups;
   ASSIGN_OR_RETURN(host.unit_init, FindProgram("auspex-unit-init", options.program_dir));
   ASSIGN_OR_RETURN(host.unpack, FindProgram("auspex-unpack", options.program_dir));
   if (!options.bubblewrap.empty()) {

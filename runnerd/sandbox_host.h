@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/base/unique_fd.h"
+#include "runnerd/cgroup/tree.h"
 
 namespace auspex::runnerd {
 
@@ -27,12 +28,15 @@ struct SandboxHost {
   std::vector<RootLink> root_links;       // /bin -> usr/bin and so on, as on a merged-usr host
   std::vector<std::string> root_folders;  // the same names where they are real folders
   UniqueFd seccomp;                       // see seccomp_filter.h
+  // Lent: where sandboxes get their cgroups; null: nowhere.
+  CgroupTree* cgroups = nullptr;
 
   struct Options {
     std::string state_dir;    // an own folder "sandbox-etc" is made in it
     std::string program_dir;  // where auspex-unit-init and auspex-unpack are; empty: beside this
                               // program, then ../libexec/auspex
     std::string bubblewrap;   // empty: /usr/bin/bwrap, /bin/bwrap, /usr/local/bin/bwrap
+    CgroupTree* cgroups = nullptr;  // lent for as long as the host lives; null: none
   };
   // The folder that shows as /etc in sandboxes of this state folder; EndLeftovers knows them by it.
   static std::string EtcFolder(const std::string& state_dir) { return state_dir + "/sandbox-etc"; }

@@ -13,10 +13,12 @@
 #include <charconv>
 #include <optional>
 
+#include "common/base/cat.h"
 #include "common/base/clock.h"
 #include "common/base/errno_status.h"
 #include "common/base/status_macros.h"
 #include "common/files/files.h"
+#include "common/log/log.h"
 #include "runnerd/bounded_reader.h"
 #include "runnerd/process.h"
 #include "runnerd/seccomp_filter.h"
@@ -44,10 +46,11 @@ void PutFirstInLineForOom(pid_t pid) {
 // One run; the object lives on the stack of the calling thread.
 class Run {
  public:
-  Run(const RunRequest& request, RunControl& control, Process process, Pipe report, Pipe errors,
-      Pipe status)
+  Run(const RunRequest& request, RunControl& control, std::optional<UnitCgroup>& cgroup,
+      Process process, Pipe report, Pipe errors, Pipe status)
       : request_(request),
         control_(control),
+        cgroup_(cgroup),
         process_(std::move(process)),
         report_(std::move(report)),
         errors_(std::move(errors)),
@@ -64,10 +67,12 @@ class Run {
     const Clock& clock = Clock::System();
     deadline_ = clock.MonotonicMicros() + static_cast<int64_t>(request_.wall_seconds * 1e6);
     while (!IsReadable(process_.fd(), 0)) {
+      ObeyFreeze(clock.MonotonicMicros());
       PollOnce(clock);
       const int64_t now = clock.MonotonicMicros();
+      ObeyFreeze(now);
       ObeyRequest(now);
-      if (now >= deadline_ && outcome_.end == RunOutcome::End::kByItself)
+      if (!frozen_since_ && now >= deadline_ && outcome_.end == RunOutcome::End::kByItself)
         outcome_.end = RunOutcome::End::kDeadline;
       if (outcome_.end == RunOutcome::End::kDeadline) KillAll(now);
     }
@@ -77,8 +82,34 @@ class Run {
  private:
   bool sandboxed() const { return request_.seccomp != nullptr; }
 
+  // The unit's clock stands still from the order to freeze to the order to go on: for the moment
+  // that the kernel takes to carry it out the unit gets more, never less.
+  void ObeyFreeze(int64_t now) {
+    if (!cgroup_ || outcome_.killed) return;
+    const bool wanted = control_.frozen();
+    if (wanted && frozen_since_ && now >= FrozenUntil())
+      return control_.Request(EndReason::kFrozenTooLong);
+    if (wanted == frozen_since_.has_value()) return;
+    if (const absl::Status status = cgroup_->SetFrozen(wanted); !status.ok()) {
+      LogWarning("unit_freeze_failed", {{"why", std::string(status.message())}});
+      return;
+    }
+    if (wanted) {
+      frozen_since_ = now;
+    } else {
+      const int64_t lasted = now - *frozen_since_;
+      frozen_micros_ += lasted;
+      deadline_ += lasted;
+      frozen_since_.reset();
+    }
+  }
+  int64_t FrozenUntil() const {
+    return *frozen_since_ + static_cast<int64_t>(request_.max_frozen_seconds * 1e6) -
+           frozen_micros_;
+  }
+
   void PollOnce(const Clock& clock) {
-    int64_t until = deadline_;
+    int64_t until = frozen_since_ ? FrozenUntil() : deadline_;
     if (auto kill_at = control_.kill_at_micros()) until = std::min(until, *kill_at);
     if (outcome_.killed) until = clock.MonotonicMicros() + 20'000;
     const int64_t wait_ms =
@@ -88,8 +119,10 @@ class Run {
                         {report_open_ ? report_.read.get() : -1, POLLIN, 0},
                         {errors_open_ ? errors_.read.get() : -1, POLLIN, 0},
                         {status_open_ ? status_.read.get() : -1, POLLIN, 0},
-                        {obeyed_ ? -1 : control_.fd(), POLLIN, 0}};
+                        {obeyed_ ? -1 : control_.fd(), POLLIN, 0},
+                        {control_.freeze_fd(), POLLIN, 0}};
     if (poll(entries, std::size(entries), static_cast<int>(wait_ms)) <= 0) return;
+    control_.ClearFreezeEvent();
     DrainAll();
   }
 
@@ -124,7 +157,8 @@ class Run {
     const auto kill_at = control_.kill_at_micros();
     if (!kill_at) return;
     if (outcome_.end == RunOutcome::End::kByItself) outcome_.end = RunOutcome::End::kRequested;
-    if (now >= *kill_at) return KillAll(now);
+    // What is frozen cannot use its grace.
+    if (now >= *kill_at || frozen_since_) return KillAll(now);
     if (obeyed_) return;
     if (!CanBeTold()) {
       IsReadable(process_.fd(), 2);  // still being built: look again soon
@@ -141,6 +175,8 @@ class Run {
       control_.NoteKilled();
     }
     outcome_.killed = true;
+    // All at once, bubblewrap included, whatever state they are in and whatever they fork.
+    if (cgroup_ && cgroup_->Kill().ok()) return;
     // The sandbox's first process goes first; bubblewrap follows by itself. Before that process
     // exists bubblewrap must live: killed while it builds, it could leave a half-built sandbox
     // without a parent.
@@ -162,8 +198,14 @@ class Run {
             "sandbox: a process of the unit did not die within 10 s of SIGKILL");
       }
     }
+    if (cgroup_) {
+      outcome_.usage = cgroup_->Usage();
+      RETURN_IF_ERROR(cgroup_->End());
+    }
     if (report_open_) report_text_.Drain(report_.read.get());
     if (errors_open_) error_text_.Drain(errors_.read.get());
+    if (frozen_since_) frozen_micros_ += clock.MonotonicMicros() - *frozen_since_;
+    outcome_.frozen_seconds = static_cast<double>(frozen_micros_) / 1e6;
     outcome_.exited = WIFEXITED(status);
     outcome_.exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
     outcome_.report_overflow = report_text_.overflow();
@@ -174,6 +216,7 @@ class Run {
 
   const RunRequest& request_;
   RunControl& control_;
+  std::optional<UnitCgroup>& cgroup_;
   Process process_;
   Pipe report_, errors_, status_;
   BoundedReader report_text_;
@@ -183,7 +226,8 @@ class Run {
   bool obeyed_ = false, child_gone_ = false;
   int64_t kill_began_ = 0;
   UniqueFd child_;
-  int64_t deadline_ = 0;
+  int64_t deadline_ = 0, frozen_micros_ = 0;
+  std::optional<int64_t> frozen_since_;
   RunOutcome outcome_;
 };
 
@@ -206,9 +250,20 @@ absl::StatusOr<RunOutcome> RunProcessTree(const RunRequest& request, RunControl&
     descriptors.push_back(status.write.get());
     for (const UniqueFd& place : request.shown) descriptors.push_back(place.get());
   }
-  ASSIGN_OR_RETURN(Process process, Process::Start(request.arguments, descriptors));
+  // Outlives the process: whatever way this ends, what is left inside is killed.
+  std::optional<UnitCgroup> cgroup;
+  if (request.cgroups != nullptr && request.cgroups->usable()) {
+    absl::StatusOr<UnitCgroup> made = request.cgroups->Make(request.limits);
+    if (!made.ok()) {
+      return absl::Status(made.status().code(),
+                          Cat("layer cgroup: ", std::string(made.status().message())));
+    }
+    cgroup.emplace(*std::move(made));
+  }
+  ASSIGN_OR_RETURN(Process process,
+                   Process::Start(request.arguments, descriptors, cgroup ? cgroup->fd() : -1));
   if (request.seccomp != nullptr) PutFirstInLineForOom(process.pid());
-  return Run(request, control, std::move(process), std::move(report), std::move(errors),
+  return Run(request, control, cgroup, std::move(process), std::move(report), std::move(errors),
              std::move(status))
       .Wait();
 }

@@ -9,12 +9,14 @@
 #include "common/base/cat.h"
 #include "common/config/policy.h"
 #include "common/ids/ids.h"
+#include "common/log/log.h"
 #include "runnerd/attestation.h"
 #include "runnerd/executor_call.h"
 #include "runnerd/executor_output.h"
 #include "runnerd/init/protocol.h"
 #include "runnerd/init_report.h"
 #include "runnerd/sandbox_arguments.h"
+#include "runnerd/unit_limits.h"
 
 namespace auspex::runnerd {
 namespace {
@@ -35,6 +37,10 @@ std::variant<Refusal, Withdrawn> EndOf(EndReason reason) {
     case EndReason::kThermal:
       return Refuse(RefusalKind::kThermalCritical,
                     "temperature became critical while the unit ran");
+    case EndReason::kFrozenTooLong:
+      return Refuse(RefusalKind::kRunnerFailed,
+                    "the machine did not have room for the unit for longer than the owner's "
+                    "governor.max_frozen_seconds");
     case EndReason::kNone:
     case EndReason::kEnded:
     case EndReason::kStopping:
@@ -108,6 +114,18 @@ std::string FailureReason(const InitReport& report, const std::string& tail) {
       break;
   }
   return Cat("the sandbox ended before the executor did", said);
+}
+
+// What a unit used, for the owner's log.
+void LogUsage(const Unit& unit, const RunOutcome& outcome) {
+  const CgroupUsage& usage = outcome.usage;
+  LogInfo("unit_usage",
+          {{"unit", unit.unit_id.str()},
+           {"cpu_micros", usage.cpu_micros ? Cat(*usage.cpu_micros) : "unknown"},
+           {"memory_peak", usage.memory_peak_octets ? Cat(*usage.memory_peak_octets) : "unknown"},
+           {"out_of_memory", usage.out_of_memory},
+           {"processes_refused", usage.processes_refused},
+           {"frozen_seconds", Seconds(outcome.frozen_seconds)}});
 }
 
 }  // namespace
@@ -185,8 +203,11 @@ UnitPipeline::Step UnitPipeline::RunEcho(const Unit& unit, const Config& config,
   }
   if (const ProbeResult probe = parts_.isolation.Ensure(); !probe.ok)
     return SandboxUnavailable(probe.failure);
+  if (const auto missing = MissingCgroup(config, parts_.host.cgroups))
+    return SandboxUnavailable(*missing);
   const absl::Status put = PutIntoSandbox(parts_.host, EchoSandbox(), request);
   if (!put.ok()) return SandboxUnavailable(std::string(put.message()));
+  ApplyLimits(config, request);
   return RunAndRead(std::move(request), unit.canonical_payload, unit, false, control);
 }
 
@@ -200,6 +221,8 @@ UnitPipeline::Step UnitPipeline::RunTenant(const Unit& unit, const Config& confi
   // Before the package: archives are taken apart in a sandbox too.
   if (const ProbeResult probe = parts_.isolation.Ensure(); !probe.ok)
     return SandboxUnavailable(probe.failure);
+  if (const auto missing = MissingCgroup(config, parts_.host.cgroups))
+    return SandboxUnavailable(*missing);
   std::variant<Package, Refusal> resolved = parts_.packages.Resolve(unit, config, control);
   if (control.requested()) {
     return std::visit([](auto end) -> Step { return end; }, EndOf(control.reason()));
@@ -223,6 +246,7 @@ UnitPipeline::Step UnitPipeline::RunTenant(const Unit& unit, const Config& confi
   const absl::Status put = PutIntoSandbox(parts_.host, *spec, request);
   if (!put.ok()) return SandboxUnavailable(std::string(put.message()));
   request.wall_seconds = WallSeconds(*now);
+  ApplyLimits(*now, request);
   request.max_report_octets = static_cast<size_t>(now->output_max_kb) * 1024 + 4096;
   return RunAndRead(std::move(request), ExecutorInput(unit), unit, package.manifest.capture_raw,
                     control);
@@ -238,6 +262,7 @@ UnitPipeline::Step UnitPipeline::RunAndRead(RunRequest request, std::string_view
   request.input_fd = input_file->get();
   absl::StatusOr<RunOutcome> outcome = RunProcessTree(request, control);
   if (!outcome.ok()) return SandboxUnavailable(std::string(outcome.status().message()));
+  if (outcome->usage.cpu_micros) LogUsage(unit, *outcome);
   const bool asked = outcome->end == RunOutcome::End::kRequested;
   if (asked) {
     // Aborted or ended: what the executor may still have written does not count.
@@ -253,6 +278,12 @@ UnitPipeline::Step UnitPipeline::RunAndRead(RunRequest request, std::string_view
     return Refuse(RefusalKind::kRunnerFailed, report.ok() ? "sandbox report: too large"
                                                           : std::string(report.status().message()));
   }
+  const bool has_output =
+      report->kind == InitReport::Kind::kExited && report->output == unit_init::kOutputOk;
+  if (!has_output) {
+    if (auto limit = EndedByLimit(outcome->usage, request.limits))
+      return Refuse(RefusalKind::kRunnerFailed, *std::move(limit));
+  }
   if (report->kind == InitReport::Kind::kNotStarted) {
     return SandboxUnavailable(
         Cat("layer bubblewrap: the sandbox could not be built: ", outcome->stderr_tail));
@@ -266,8 +297,9 @@ UnitPipeline::Step UnitPipeline::RunAndRead(RunRequest request, std::string_view
     if (const absl::Status strict = JudgeFacts(report->facts, LookOutside()); !strict.ok())
       return SandboxUnavailable(std::string(strict.message()));
   }
-  if (report->kind != InitReport::Kind::kExited || report->output != unit_init::kOutputOk) {
-    return Refuse(RefusalKind::kRunnerFailed, FailureReason(*report, outcome->stderr_tail));
+  if (!has_output) {
+    return Refuse(RefusalKind::kRunnerFailed, Cat(FailureReason(*report, outcome->stderr_tail),
+                                                  AlsoMetLimit(outcome->usage, request.limits)));
   }
   absl::StatusOr<UnitResult> result =
       ParseExecutorOutput(report->content, unit.unit_id, capture_raw, parts_.clock.NowMicros());

@@ -132,6 +132,10 @@ void PipelineTest::Prepare(const std::string& program_dir) {
   SandboxHost::Options options;
   options.state_dir = folder_.path();
   options.program_dir = program_dir;
+  host_.reset();
+  cgroups_.reset();
+  cgroups_ = CgroupTree::Open(folder_.path());
+  options.cgroups = cgroups_.get();
   absl::StatusOr<SandboxHost> host = SandboxHost::Prepare(options);
   ASSERT_TRUE(host.ok()) << host.status();
   host_ = std::make_unique<SandboxHost>(*std::move(host));

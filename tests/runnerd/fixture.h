@@ -101,6 +101,7 @@ class PipelineTest : public testing::Test {
   Config config_;
   FakeArchives archives_;
   FakeSigner signer_;
+  std::unique_ptr<CgroupTree> cgroups_;  // whatever this host delegates to the test
   std::unique_ptr<SandboxHost> host_;
   std::unique_ptr<ThermalGovernor> thermal_;
   std::unique_ptr<Isolation> isolation_;

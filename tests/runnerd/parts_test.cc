@@ -2,6 +2,7 @@
 // runnerd's pure parts: command line, report, bounded streams, thermal latch, capabilities, probe's
 // judgement, controls and slots.
 #include <gmock/gmock.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -325,6 +326,27 @@ TEST(RunControl, FirstReasonWinsAndCancelsRun) {
   EXPECT_EQ(cancelled, 1);
   control.AddCancel([&] { ++cancelled; });  // at once
   EXPECT_EQ(cancelled, 2);
+}
+
+TEST(RunControl, FreezingWakesOnceAndRemembersTheLastWish) {
+  RunControl control;
+  const auto readable = [&] {
+    pollfd entry{control.freeze_fd(), POLLIN, 0};
+    return poll(&entry, 1, 0) == 1;
+  };
+  EXPECT_FALSE(control.frozen());
+  control.SetFrozen(false);  // nothing new
+  EXPECT_FALSE(readable());
+  control.SetFrozen(true);
+  control.SetFrozen(true);
+  EXPECT_TRUE(readable());
+  EXPECT_TRUE(control.frozen());
+  control.ClearFreezeEvent();
+  EXPECT_FALSE(readable());
+  control.SetFrozen(false);
+  EXPECT_TRUE(readable());
+  EXPECT_FALSE(control.frozen());
+  EXPECT_FALSE(control.requested());
 }
 
 Unit UnitNamed(const std::string& name) {

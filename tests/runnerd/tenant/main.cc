@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "tests/runnerd/tenant/attempts.h"
+#include "tests/runnerd/tenant/load.h"
 
 namespace {
 
@@ -169,6 +170,13 @@ int Run(const std::string& mode, const std::string& argument, int argc, char** a
       for (;;) Write("{\"payload\":{\"late\":true}}");
     }
     return WriteOk();
+  }
+  if (mode == "touch") return TouchInChildren(atoi(argument.c_str()), 4) ? WriteOk() : 94;
+  if (mode == "fork-chain") ForkChain();
+  if (mode == "work") {  // MILLISECONDS PROCESSES
+    const Work done = WorkFor(atoi(argument.c_str()), argc > 3 ? atoi(argv[3]) : 1);
+    return Write("{\"payload\":{\"rounds\":" + std::to_string(done.rounds) +
+                 ",\"longest_gap_ms\":" + std::to_string(done.longest_gap_ms) + "}}");
   }
   return 99;
 }

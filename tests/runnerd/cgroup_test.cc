@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// The tree of cgroups and what it holds: found on every kind of host, taken only where it is really
+// delegated, frozen and killed whole, and nothing left of it.
+#include <gmock/gmock.h>
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <fstream>
+#include <thread>
+
+#include "common/base/cat.h"
+#include "runnerd/cgroup/control_file.h"
+#include "runnerd/cgroup/place.h"
+#include "tests/runnerd/cgroup_fixture.h"
+#include "tests/support/skip.h"
+
+namespace auspex::runnerd {
+namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+std::string PlaceOf(std::string_view self_cgroup, std::string_view mountinfo) {
+  const auto place = FindCgroupPlace(self_cgroup, mountinfo);
+  return place.ok() ? Cat(place->mount, " ", place->folder) : std::string(place.status().message());
+}
+
+TEST(CgroupPlace, IsFoundOnEveryKindOfHost) {
+  const std::string v2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw\n";
+  const std::string v1 = "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n";
+  const std::string other = "22 1 254:0 / / rw,relatime shared:1 master:2 - ext4 /dev/vda rw\n";
+  EXPECT_EQ(PlaceOf("0::/system.slice/auspex-runnerd.service\n", other + v2),
+            "/sys/fs/cgroup /sys/fs/cgroup/system.slice/auspex-runnerd.service");
+  // A hybrid host, the hierarchy beside those of v1.
+  EXPECT_EQ(PlaceOf("2:cpu:/x\n0::/\n",
+                    v1 + "41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n"),
+            "/sys/fs/cgroup/unified /sys/fs/cgroup/unified");
+  // A container without a cgroup namespace, which shows its own part.
+  EXPECT_EQ(PlaceOf("0::/docker/ab/init\n",
+                    "30 23 0:26 /docker/ab /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"),
+            "/sys/fs/cgroup /sys/fs/cgroup/init");
+  EXPECT_EQ(
+      PlaceOf("0::/docker/ab\n", "30 23 0:26 /docker/ab /my\\040cgroups rw - cgroup2 none rw\n"),
+      "/my cgroups /my cgroups");
+  EXPECT_THAT(
+      PlaceOf("0::/docker/abc\n", "30 23 0:26 /docker/ab /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"),
+      HasSubstr("is not in the part of the hierarchy that is mounted here"));
+  EXPECT_THAT(PlaceOf("0::/../other\n", v2), HasSubstr("cgroup namespace of its own"));
+}
+
+TEST(CgroupPlace, WhatIsMissingIsNamedWithItsRemedy) {
+  const std::string v1 = "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n";
+  EXPECT_THAT(PlaceOf("2:cpu:/x\n", v1), HasSubstr("cgroup v1 only"));
+  EXPECT_THAT(PlaceOf("2:cpu:/x\n0::/\n", v1), HasSubstr("systemd.unified_cgroup_hierarchy=1"));
+  EXPECT_THAT(PlaceOf("0::/\n", ""), HasSubstr("mount -t cgroup2"));
+  EXPECT_THAT(PlaceOf("", ""), HasSubstr("CONFIG_CGROUPS"));
+}
+
+TEST(ControlFile, ValuesAndWordsAreRead) {
+  EXPECT_EQ(KeyedValue("populated 1\nfrozen 0\n", "frozen"), 0u);
+  EXPECT_EQ(KeyedValue("oom_kill 3\noom 12", "oom"), 12u);
+  EXPECT_EQ(KeyedValue("max 3x\n", "max"), std::nullopt);
+  EXPECT_EQ(KeyedValue("", "max"), std::nullopt);
+  EXPECT_THAT(Words(" cpu\tio \n\nmemory"), testing::ElementsAre("cpu", "io", "memory"));
+}
+
+class CgroupTest : public testing::Test {
+ protected:
+  UnitCgroup Make(const CgroupLimits& limits = {}) {
+    auto unit = tree_->Make(limits);
+    if (!unit.ok()) {
+      ADD_FAILURE() << unit.status();
+      std::abort();
+    }
+    return *std::move(unit);
+  }
+  std::string Units() const { return UnitsFolder(*tree_, folder_.path()); }
+
+  ScratchFolder folder_;
+  std::unique_ptr<CgroupTree> tree_ = CgroupTree::Open(folder_.path());
+};
+
+uint64_t CpuMicros(const UnitCgroup& unit) { return unit.Usage().cpu_micros.value_or(0); }
+void Wait(int milliseconds) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+}
+
+TEST_F(CgroupTest, EveryFactIsInForceOrSaysWhatToDo) {
+  std::vector<std::string> names;
+  for (const CgroupFact& fact : tree_->facts()) {
+    names.push_back(fact.name);
+    EXPECT_EQ(fact.in_force, fact.remedy.empty()) << fact.name << ": " << fact.remedy;
+    EXPECT_EQ(tree_->InForce(fact.name), fact.in_force);
+  }
+  EXPECT_THAT(names, testing::ElementsAre("cgroup", "cgroup-memory", "cgroup-pids", "cgroup-cpu",
+                                          "cgroup-io"));
+  const CgroupFact* missing = tree_->Missing();
+  EXPECT_EQ(missing == nullptr, tree_->InForce("cgroup") && tree_->InForce("cgroup-memory") &&
+                                    tree_->InForce("cgroup-pids") && tree_->InForce("cgroup-cpu"));
+  EXPECT_FALSE(tree_->InForce("cgroup-nonsense"));
+}
+
+// Somebody who may not write gets no tree, and hears how to get one.
+TEST_F(CgroupTest, WhatIsNotDelegatedIsRefusedByName) {
+  AUSPEX_NEEDS_CGROUP(*tree_);
+  const std::string closed = Cat(Units(), "/closed");
+  ASSERT_EQ(mkdir(closed.c_str(), 0755), 0);
+  ASSERT_EQ(chmod(folder_.path().c_str(), 0755), 0);
+  const int result = InChild([&] {
+    std::ofstream(closed + "/cgroup.procs") << "0" << std::flush;
+    // Root may write whatever the mode says; anybody else is stopped by it.
+    if (geteuid() == 0) {
+      if (setgroups(0, nullptr) != 0 || setgid(65534) != 0 || setuid(65534) != 0) return 1;
+    } else if (chmod(closed.c_str(), 0555) != 0) {
+      return 1;
+    }
+    const auto tree = CgroupTree::Open(folder_.path());
+    if (tree->usable() || tree->facts().empty() || tree->Missing() == nullptr) return 2;
+    const std::string& remedy = tree->facts()[0].remedy;
+    if (remedy.find("Delegate=yes") == std::string::npos) return 3;
+    if (remedy.find("/closed") == std::string::npos) return 4;
+    return tree->Make({}).ok() ? 5 : 0;
+  });
+  chmod(closed.c_str(), 0755);
+  EXPECT_TRUE(Eventually([&] { return rmdir(closed.c_str()) == 0; }));
+  EXPECT_EQ(result, 0);
+}
+
+TEST_F(CgroupTest, LimitsOfAllUnitsAreWrittenAndTakenBack) {
+  AUSPEX_NEEDS_CONTROLLER(*tree_, "memory");
+  AUSPEX_NEEDS_CONTROLLER(*tree_, "cpu");
+  CgroupTotals totals;
+  totals.memory_octets = 512 << 20;
+  totals.cpus = 1.5;
+  totals.cpu_weight = 20;
+  ASSERT_TRUE(tree_->SetTotals(totals).ok());
+  EXPECT_EQ(ReadWhole(Units() + "/memory.max"), "536870912\n");
+  EXPECT_EQ(ReadWhole(Units() + "/cpu.max"), "150000 100000\n");
+  EXPECT_EQ(ReadWhole(Units() + "/cpu.weight"), "20\n");
+  ASSERT_TRUE(tree_->SetTotals({}).ok());
+  EXPECT_EQ(ReadWhole(Units() + "/memory.max"), "max\n");
+  EXPECT_THAT(ReadWhole(Units() + "/cpu.max"), HasSubstr("max "));
+  EXPECT_EQ(ReadWhole(Units() + "/cpu.weight"), "100\n");
+  // Units do not run outside of the owner's caps: where those cannot be set, none begins.
+  totals.cpu_weight = 0;
+  EXPECT_FALSE(tree_->SetTotals(totals).ok());
+  EXPECT_FALSE(tree_->Make({}).ok());
+  ASSERT_TRUE(tree_->SetTotals({}).ok());
+  EXPECT_TRUE(tree_->Make({}).ok());
+}
+
+TEST_F(CgroupTest, FrozenProcessesMakeNoProgressAndGoOn) {
+  AUSPEX_NEEDS_CGROUP(*tree_);
+  UnitCgroup unit = Make();
+  Process spinner = SpinIn(unit);
+  ASSERT_TRUE(Eventually([&] { return CpuMicros(unit) > 0; }));
+  ASSERT_TRUE(unit.SetFrozen(true).ok());
+  ASSERT_TRUE(Eventually([&] { return unit.IsFrozen(); }));
+  const uint64_t frozen_at = CpuMicros(unit);
+  Wait(300);
+  EXPECT_EQ(CpuMicros(unit), frozen_at);
+  EXPECT_FALSE(unit.IsEmpty());
+  ASSERT_TRUE(unit.SetFrozen(false).ok());
+  EXPECT_TRUE(Eventually([&] { return CpuMicros(unit) > frozen_at; }));
+  EXPECT_TRUE(unit.End().ok());
+  EXPECT_EQ(WTERMSIG(spinner.Wait()), SIGKILL);
+}
+
+// A fork loop, as whoever lists processes cannot catch it.
+TEST_F(CgroupTest, ATreeThatForksForEverDiesWholeByEitherWay) {
+  AUSPEX_NEEDS_CGROUP(*tree_);
+  for (const bool by_list : {false, true}) {
+    for (const bool frozen : {false, true}) {
+      UnitCgroup unit = Make();
+      std::vector<Process> chains;
+      for (int i = 0; i < 3; ++i) chains.push_back(StartIn(unit, {TenantPath(), "fork-chain"}));
+      Process spinner = SpinIn(unit);
+      ASSERT_TRUE(Eventually([&] { return CpuMicros(unit) > 5'000; }));
+      if (frozen) ASSERT_TRUE(unit.SetFrozen(true).ok());
+      ASSERT_TRUE((by_list ? KillByList(unit.fd()) : unit.Kill()).ok());
+      EXPECT_TRUE(WaitEmpty(unit.fd(), 10'000'000).ok()) << by_list << frozen;
+      EXPECT_EQ(WTERMSIG(spinner.Wait()), SIGKILL);
+      EXPECT_TRUE(unit.End().ok());
+    }
+  }
+  EXPECT_THAT(UnitsIn(Units()), IsEmpty());
+}
+
+TEST_F(CgroupTest, EndKillsWhatIsLeftAndRemovesTheFolder) {
+  AUSPEX_NEEDS_CGROUP(*tree_);
+  std::string name;
+  {
+    UnitCgroup unit = Make();
+    const Process sleeper = StartIn(unit, {"/bin/sleep", "600"});
+    EXPECT_EQ(WaitEmpty(unit.fd(), 20'000).code(), absl::StatusCode::kDeadlineExceeded);
+    ASSERT_EQ(UnitsIn(Units()).size(), 1u);
+    EXPECT_TRUE(unit.End().ok());
+    EXPECT_THAT(UnitsIn(Units()), IsEmpty());
+    pollfd ended{sleeper.fd(), POLLIN, 0};
+    EXPECT_EQ(poll(&ended, 1, 10'000), 1);
+  }
+  { UnitCgroup forgotten = Make(); }
+  EXPECT_THAT(UnitsIn(Units()), IsEmpty());
+  const std::string units = Units();
+  EXPECT_EQ(access(units.c_str(), F_OK), 0);
+  tree_.reset();
+  EXPECT_NE(access(units.c_str(), F_OK), 0);
+}
+
+// kill -9 of a process that has units, which do not die with it.
+TEST_F(CgroupTest, TheNextOneEndsWhatWasLeft) {
+  AUSPEX_NEEDS_CGROUP(*tree_);
+  tree_.reset();
+  int pids[2];
+  ASSERT_EQ(pipe(pids), 0);
+  InChild([&] {
+    const auto tree = CgroupTree::Open(folder_.path());
+    auto busy = tree->Make({});
+    auto frozen = tree->Make({});
+    auto empty = tree->Make({});
+    const Process spinner = SpinIn(*busy);
+    const Process sleeper = StartIn(*frozen, {"/bin/sleep", "600"});
+    (void)frozen->SetFrozen(true);
+    for (const pid_t pid : {spinner.pid(), sleeper.pid()})
+      if (write(pids[1], &pid, sizeof pid) != sizeof pid) return 1;
+    kill(getpid(), SIGKILL);
+    return 0;
+  });
+  std::vector<UniqueFd> left;
+  for (int i = 0; i < 2; ++i) {
+    pid_t pid = 0;
+    ASSERT_EQ(read(pids[0], &pid, sizeof pid), static_cast<ssize_t>(sizeof pid));
+    left.push_back(OpenPidfd(pid));
+    pollfd alive{left.back().get(), POLLIN, 0};
+    EXPECT_EQ(poll(&alive, 1, 0), 0);
+  }
+  tree_ = CgroupTree::Open(folder_.path());
+  EXPECT_EQ(tree_->leftovers(), 2);
+  EXPECT_THAT(UnitsIn(Units()), IsEmpty());
+  for (const UniqueFd& pidfd : left) {
+    pollfd ended{pidfd.get(), POLLIN, 0};
+    EXPECT_EQ(poll(&ended, 1, 10'000), 1);
+  }
+  close(pids[0]);
+  close(pids[1]);
+}
+
+// The kernel gives controllers on only from a cgroup that holds no process.
+TEST_F(CgroupTest, ItMovesItselfAsideButNobodyWhoIsNotItsOwn) {
+  AUSPEX_NEEDS_CONTROLLER(*tree_, "memory");
+  const std::string base = Cat(Units(), "/inner");
+  ASSERT_EQ(mkdir(base.c_str(), 0755), 0);
+  const auto open_inside = [&](bool alone) {
+    return InChild([&] {
+      std::ofstream(base + "/cgroup.procs") << "0" << std::flush;
+      pid_t other = -1;
+      if (!alone && (other = fork()) == 0) {
+        pause();
+        _exit(0);
+      }
+      const auto tree = CgroupTree::Open(folder_.path());
+      const std::string own = ReadWhole("/proc/self/cgroup");
+      if (other > 0) kill(other, SIGKILL);
+      if (other > 0) waitpid(other, nullptr, 0);
+      if (!tree->usable()) return 1;
+      if (own.find("/inner/auspex-daemon\n") == std::string::npos) return 2;
+      if (tree->InForce("cgroup-memory") != alone) return 3;
+      if (!alone && tree->Missing()->remedy.find("other processes stand in") == std::string::npos)
+        return 4;
+      return 0;
+    });
+  };
+  EXPECT_EQ(open_inside(false), 0);
+  EXPECT_EQ(open_inside(true), 0);
+  EXPECT_TRUE(Eventually([&] {
+    rmdir((base + "/auspex-daemon").c_str());
+    return rmdir(base.c_str()) == 0;
+  }));
+}
+
+}  // namespace
+}  // namespace auspex::runnerd
