@@ -68,8 +68,6 @@ class Judge {
   ProbeResult result_;
 };
 
-}
-
 ProbeResult NotBuilt(std::string layer, std::string why, std::string remedy) {
   ProbeResult result;
   result.failure = Cat("layer ", layer, " is not in force: ", why);

@@ -182,7 +182,9 @@ TEST_F(CgroupTest, ATreeThatForksForEverDiesWholeByEitherWay) {
       for (int i = 0; i < 3; ++i) chains.push_back(StartIn(unit, {TenantPath(), "fork-chain"}));
       Process spinner = SpinIn(unit);
       ASSERT_TRUE(Eventually([&] { return CpuMicros(unit) > 5'000; }));
-      if (frozen) ASSERT_TRUE(unit.SetFrozen(true).ok());
+      if (frozen) {
+        ASSERT_TRUE(unit.SetFrozen(true).ok());
+      }
       ASSERT_TRUE((by_list ? KillByList(unit.fd()) : unit.Kill()).ok());
       EXPECT_TRUE(WaitEmpty(unit.fd(), 10'000'000).ok()) << by_list << frozen;
       EXPECT_EQ(WTERMSIG(spinner.Wait()), SIGKILL);

@@ -33,7 +33,9 @@ class LimitsTest : public PipelineTest {
   // Nothing of any unit is left: no process, no cgroup (P9).
   void TearDown() override {
     EXPECT_EQ(SandboxProcesses(host_->etc_folder), 0);
-    if (cgroups_->usable()) EXPECT_THAT(UnitsIn(Units()), IsEmpty());
+    if (cgroups_->usable()) {
+      EXPECT_THAT(UnitsIn(Units()), IsEmpty());
+    }
   }
   std::string Units() const { return UnitsFolder(*cgroups_, folder_.path()); }
   // Waits until the executor of a unit runs.

@@ -20,8 +20,7 @@ Work WorkAlone(int milliseconds) {
   Work work;
   const long end = NowMicros() + milliseconds * 1000L;
   for (long last = NowMicros(); last < end; ++work.rounds) {
-    for (volatile int i = 0; i < 20'000; ++i) {
-    }
+    for (int i = 0; i < 20'000; ++i) asm volatile("" ::: "memory");  // not to be optimized away
     const long now = NowMicros();
     work.longest_gap_ms = std::max(work.longest_gap_ms, (now - last) / 1000);
     last = now;
