@@ -120,7 +120,7 @@ std::unique_ptr<CgroupTree> CgroupTree::Open(const std::string& state_dir) {
 
 CgroupTree::~CgroupTree() {
   units_.Reset();
-  if (base_ && !units_name_.empty()) unlinkat(base_.get(), units_name_.c_str(), AT_REMOVEDIR);
+  if (base_ && !units_name_.empty()) (void)RemoveCgroup(base_.get(), units_name_);
 }
 
 void CgroupTree::Fact(std::string name, bool in_force, std::string remedy, bool of_units) {

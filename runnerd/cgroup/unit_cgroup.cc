@@ -52,8 +52,18 @@ absl::Status KillAll(int folder) {
   return error == ENOENT ? KillByList(folder) : killed;
 }
 
-// The kernel may hold on to a cgroup for a moment after its last process went.
-absl::Status Remove(int parent, const std::string& name) {
+absl::Status EndOpened(int parent, const std::string& name, int folder, int events) {
+  if (!EventIs(events, "populated", 0)) RETURN_IF_ERROR(KillAll(folder));
+  if (!WaitEmptyByEvents(events, kPatienceMicros).ok()) {
+    return absl::InternalError(
+        Cat("cgroup ", name, ": a process of the unit did not die within 10 s of SIGKILL"));
+  }
+  return RemoveCgroup(parent, name);
+}
+
+}  // namespace
+
+absl::Status RemoveCgroup(int parent, const std::string& name) {
   const Clock& clock = Clock::System();
   const int64_t give_up = clock.MonotonicMicros() + kPatienceMicros;
   while (unlinkat(parent, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) {
@@ -63,17 +73,6 @@ absl::Status Remove(int parent, const std::string& name) {
   }
   return absl::OkStatus();
 }
-
-absl::Status EndOpened(int parent, const std::string& name, int folder, int events) {
-  if (!EventIs(events, "populated", 0)) RETURN_IF_ERROR(KillAll(folder));
-  if (!WaitEmptyByEvents(events, kPatienceMicros).ok()) {
-    return absl::InternalError(
-        Cat("cgroup ", name, ": a process of the unit did not die within 10 s of SIGKILL"));
-  }
-  return Remove(parent, name);
-}
-
-}  // namespace
 
 UnitCgroup::~UnitCgroup() {
   if (folder_) (void)End();

@@ -76,6 +76,9 @@ class UnitCgroup {
 absl::Status KillByList(int folder);
 // Waits until no process is left inside; DEADLINE_EXCEEDED after `micros`.
 absl::Status WaitEmpty(int folder, int64_t micros);
+// Removes an empty cgroup. The kernel holds on to one for a moment after its last process, or the
+// last cgroup in it, went: tried for up to 10 s.
+absl::Status RemoveCgroup(int parent, const std::string& name);
 // Kills and removes the cgroup `name` below `parent`, as End does.
 absl::Status EndCgroup(int parent, const std::string& name);
 

@@ -209,6 +209,8 @@ TEST_F(CgroupTest, EndKillsWhatIsLeftAndRemovesTheFolder) {
   }
   { UnitCgroup forgotten = Make(); }
   EXPECT_THAT(UnitsIn(Units()), IsEmpty());
+  // At once after the last unit, when the kernel has not yet let go of its cgroup.
+  { UnitCgroup last = Make(); }
   const std::string units = Units();
   EXPECT_EQ(access(units.c_str(), F_OK), 0);
   tree_.reset();
