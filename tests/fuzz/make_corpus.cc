@@ -16,6 +16,7 @@
 #include "common/journal/source.h"
 #include "common/receipt/receipt.h"
 #include "keyd/seal.h"
+#include "tests/fuzz/sandbox_corpus.h"
 #include "tests/journal/made_journal.h"
 
 namespace auspex {
@@ -277,5 +278,9 @@ int main(int argc, char** argv) {
   auspex::Json(of("json_reader"), of("payload"));
   auspex::Receipts(of("receipt"));
   auspex::SealedKeys(of("sealed_key"));
+  auspex::MakeSandboxCorpora(
+      [&](const std::string& target, const std::string& name, const std::string& octets) {
+        of(target.c_str()).Add(name, octets);
+      });
   return 0;
 }
