@@ -90,10 +90,11 @@ TEST_F(SandboxTest, TenantGetsTheSevenMembersAndItsArguments) {
   EXPECT_EQ(input.as_object()->size(), 7u);
   EXPECT_EQ(*input.FindString("schema_version"), "0.1");
   EXPECT_EQ(*input.FindString("unit_id"), "unit-1");
+  config_.runner_timeout_seconds = 30;
   EXPECT_EQ(WriteCanonical(PayloadOf(RunTenant({"arguments", "x"}))),
             "{\"arguments\":[\"/package/./tenant\",\"arguments\",\"x\",\"--input\",\"/unit/"
             "input.json\",\"--output\","
-            "\"/unit/output.json\",\"--models\",\"/unit/models\",\"--timeout\",\"10\"]}");
+            "\"/unit/output.json\",\"--models\",\"/unit/models\",\"--timeout\",\"30\"]}");
 }
 
 TEST_F(SandboxTest, HostileTenantReachesNothing) {

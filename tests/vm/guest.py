@@ -50,6 +50,8 @@ def systemd_run(run, folder, plan):
     elif run["user"] != "root":
         line.append(f"--property=User={run['user']}")
     line += [f"--property={text}" for text in run["properties"]]
+    if any(text.startswith("ProtectSystem=") for text in run["properties"]):
+        line.append(f"--property=ReadWritePaths={folder}")
     line += [f"--setenv={key}={value}" for key, value in environment.items()]
     return line + ["--"] + run["argv"], start
 

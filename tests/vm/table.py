@@ -30,6 +30,7 @@ class Run:
     expect: str = ""
     properties: tuple = ()
     kernel: str = ""
+    service: str = ""
 
     def check(self):
         if not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", self.name):
@@ -53,6 +54,8 @@ class Run:
             raise TableError(f"run '{self.name}': user '{self.user}' is none of {', '.join(USERS)}")
         if self.manager == "user" and self.user != "owner":
             raise TableError(f"run '{self.name}': only owner has a manager of its own")
+        if self.service and (self.manager != "system" or not re.fullmatch(r"auspex-[a-z]+", self.service)):
+            raise TableError(f"run '{self.name}': service '{self.service}' is no service of the system's manager")
         if bool(self.test) == bool(self.command):
             raise TableError(f"run '{self.name}': it needs either a test or a command")
         if (self.test and self.expect) or (self.command and self.filter != "*"):
@@ -82,6 +85,33 @@ def read(path):
             raise TableError(f"run '{name}': there are two of that name")
         runs.append(run)
     return runs
+
+
+# What says how a service is started, watched and ended, and by whom: a run has its own.
+NOT_OF_A_RUN = {"Type", "NotifyAccess", "ExecStart", "ExecStartPre", "User", "Group", "Restart", "RestartSec", "RestartPreventExitStatus",
+                "WatchdogSec", "TimeoutStartSec", "TimeoutStopSec", "KillMode", "LoadCredential", "LoadCredentialEncrypted"}
+
+
+def properties_of(run, deploy):
+    """The unit properties of a run: those of the service whose confinement it has, read from the unit that is shipped, and its own."""
+    if not run.service:
+        return list(run.properties)
+    path = pathlib.Path(deploy) / f"{run.service}.service"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise TableError(f"run '{run.name}': {error}") from error
+    found, section = [], ""
+    for line in lines:
+        if line.startswith("["):
+            section = line
+        elif section == "[Service]" and re.match("[A-Z]", line) and line.split("=")[0] not in NOT_OF_A_RUN:
+            if line.endswith("\\"):
+                raise TableError(f"run '{run.name}': {path} has a line that goes on in the next one")
+            found.append(line)
+    if not found:
+        raise TableError(f"run '{run.name}': {path} confines nothing")
+    return found + list(run.properties)
 
 
 def tests_of(binary, gtest_filter="*"):

@@ -10,6 +10,7 @@
 The image must have been made (image/make.sh). Everything that a run leaves for a person is in build/vm/last.
 """
 
+import fcntl
 import io
 import json
 import os
@@ -71,7 +72,7 @@ def add_file(archive, name, data, mode=0o644):
 def write_share(path, runs, person):
     """The second disk: sources, programs, and the tests of these runs at the paths that they have here, since tests know those."""
     plan = {"source": str(SOURCE), "bin": str(BUILD / "bin"), "person": person,
-            "runs": [{"name": run.name, "user": run.user, "manager": run.manager, "properties": list(run.properties),
+            "runs": [{"name": run.name, "user": run.user, "manager": run.manager, "properties": table.properties_of(run, SOURCE / "deploy" / "systemd"),
                       "timeout": run.timeout, "argv": guest_argv(run)} for run in runs]}
     wanted = {run.test for run in runs if run.test}
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
@@ -259,15 +260,28 @@ def show():
     return 0
 
 
+def only_one():
+    """One ./dev vm a tree at a time: they share build/vm/last. The lock goes with the process."""
+    VM.mkdir(parents=True, exist_ok=True)
+    lock = open(VM / "lock", "w", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise VmError("another ./dev vm runs in this tree") from None
+    return lock
+
+
 def main(arguments):
     # So that `finally` ends the machine whoever ends this program.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     verb, rest = (arguments[0] if arguments else "test"), arguments[1:]
     try:
         if verb == "test":
-            return test(rest)
+            with only_one():
+                return test(rest)
         if verb == "exec" and len(rest) == 2:
-            return run_once(*rest)
+            with only_one():
+                return run_once(*rest)
         if verb == "shell" and not rest:
             return shell()
         if verb == "list" and not rest:

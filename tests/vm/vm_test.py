@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-only
-"""Holds runs.toml against the built binaries, so that it cannot rot where nobody boots a machine; and the verdict on a run's results,
-with each way in which a run can be silent."""
+"""Holds runs.toml against the built binaries, so that it cannot rot where nobody boots a machine; the verdict on a run's results, with
+each way in which a run can be silent; and the patience with a machine that hangs. ./dev vm itself is the test against a real one."""
 
+import json
 import os
 import pathlib
 import sys
@@ -14,6 +15,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(HERE))
 import table  # noqa: E402
 import verdict  # noqa: E402
+import vm as command  # noqa: E402
 
 TESTS = pathlib.Path(os.environ["AUSPEX_BIN_DIR"]).parent / "tests"
 ROW = {"name": "a", "proves": "b", "manager": "system", "user": "root", "timeout": 5, "test": "t"}
@@ -41,6 +43,20 @@ class TheTable(unittest.TestCase):
                     binary = TESTS / run.test
                     self.assertTrue(table.tests_of(binary, run.filter), f"run '{run.name}': its filter selects no test of {run.test}")
                     self.assertEqual(table.empty_parts(binary, run.filter), [], f"run '{run.name}': parts of its filter select nothing")
+
+    def test_a_service_gives_its_confinement_and_not_its_life(self):
+        run = table.Run(**(ROW | {"service": "auspex-runnerd", "properties": ("A=b",)}))
+        found = table.properties_of(run, HERE.parent.parent / "deploy" / "systemd")
+        for line in ("NoNewPrivileges=yes", "ProtectSystem=strict", "CapabilityBoundingSet=", "A=b"):
+            self.assertIn(line, found)
+        self.assertTrue(any(line.startswith("Delegate=") for line in found))
+        self.assertFalse([line for line in found if line.startswith(("ExecStart", "Type", "User", "Restart", "#", "After"))])
+        with self.assertRaisesRegex(table.TableError, "auspex-nothing.service"):
+            table.properties_of(table.Run(**(ROW | {"service": "auspex-nothing"})), HERE.parent.parent / "deploy" / "systemd")
+
+    def test_every_service_that_is_named_is_shipped(self):
+        for run in table.read(HERE / "runs.toml"):
+            table.properties_of(run, HERE.parent.parent / "deploy" / "systemd")
 
     def test_covers_each_kind_of_user(self):
         runs = table.read(HERE / "runs.toml")
@@ -79,6 +95,8 @@ class TheTable(unittest.TestCase):
         self.refused(self.row(timeout=0), "timeout = 0")
         self.refused(self.row(timeout="5"), "timeout = '5'")
         self.refused(self.row(properties=["Delegate"]), "properties")
+        self.refused(self.row(service="../x"), "service '../x'")
+        self.refused(self.row(manager="user", user="owner", service="auspex-runnerd"), "service 'auspex-runnerd'")
         self.refused(self.row(kernel="init=/bin/sh; x"), "kernel")
         self.refused(self.row(test=None), "either a test or a command")
         self.refused(self.row(command="true"), "either a test or a command")
@@ -117,6 +135,62 @@ class TheVerdict(unittest.TestCase):
         self.assertTrue(verdict.of_command(run, event("xone\ntwo  three\n")).good)
         self.assertFalse(verdict.of_command(run, event("one\n")).good)
         self.assertFalse(verdict.of_command(run, event("one\ntwo three", code=1)).good)
+
+    def test_a_test_of_one_name_does_not_answer_for_another(self):
+        cases = result(case("A"), case("AB"))
+        self.assertEqual(self.of(["S.A", "S.B"], xml=cases), (["S.A"], ["S.B"], []))
+
+
+class FakeMachine:
+    """At the edge: a machine that wrote these events and is on, or off."""
+
+    def __init__(self, folder, events, off, partial=""):
+        self.results = pathlib.Path(folder) / "results.jsonl"
+        self.results.write_text("".join(json.dumps(event) + "\n" for event in events) + partial)
+        self.off = off
+
+    def ended(self):
+        return self.off
+
+    def wait(self, _seconds):
+        return self.off
+
+
+class TheFollower(unittest.TestCase):
+    RUN = table.Run(**ROW)
+    BEGIN, END, DONE = {"event": "begin", "run": "a"}, event(), {"event": "done"}
+
+    def setUp(self):
+        self.saved = (command.BOOT_TIMEOUT, command.SLACK)
+        command.BOOT_TIMEOUT, command.SLACK = 0.1, 0.1 - self.RUN.timeout
+
+    def tearDown(self):
+        command.BOOT_TIMEOUT, command.SLACK = self.saved
+
+    def follow(self, events, off, partial=""):
+        heard = []
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                command.follow(FakeMachine(folder, events, off, partial), [self.RUN], heard.append)
+            except command.VmError as error:
+                return heard, str(error)
+        return heard, ""
+
+    def test_is_content_with_a_machine_that_is_done_and_off(self):
+        events = [{"event": "boot"}, self.BEGIN, self.END, self.DONE]
+        self.assertEqual(self.follow(events, off=True), (events, ""))
+
+    def test_names_what_a_machine_was_at_when_it_hung_or_ended(self):
+        self.assertIn("hangs in its start", self.follow([], off=False)[1])
+        self.assertIn("hangs in run 'a'", self.follow([self.BEGIN], off=False)[1])
+        self.assertIn("ended during run 'a'", self.follow([self.BEGIN], off=True)[1])
+        self.assertIn("ended during its start", self.follow([], off=True)[1])
+        self.assertIn("was not off", self.follow([self.BEGIN, self.END, self.DONE], off=False)[1])
+
+    def test_hears_whole_lines_only_and_what_came_before_the_end(self):
+        heard, error = self.follow([self.BEGIN, self.END], off=True, partial='{"event": "do')
+        self.assertEqual(heard, [self.BEGIN, self.END])
+        self.assertIn("ended during the end of run 'a'", error)
 
 
 if __name__ == "__main__":
