@@ -94,6 +94,12 @@ void AddFiles(Line& line, const SandboxHost& host, const SandboxSpec& spec,
   line.Add({"--remount-ro", "/", "--chdir", spec.working_directory});
 }
 
+// A word that only EndLeftovers reads: what shows is bound by descriptor, and a bubblewrap that lost its parent before it built
+// anything has nothing else to be known by. --clearenv takes it away again, so that it reaches nobody inside.
+void AddMark(Line& line, const SandboxHost& host) {
+  line.Add({"--setenv", "AUSPEX_SANDBOX_OF", host.etc_folder});
+}
+
 void AddEnvironment(Line& line, const SandboxSpec& spec) {
   line.Add({"--clearenv", "--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin", "--setenv", "LANG",
             "C.UTF-8"});
@@ -109,6 +115,7 @@ absl::StatusOr<std::vector<std::string>> SandboxArguments(const SandboxHost& hos
   RETURN_IF_ERROR(CheckSpec(host, spec));
   Line line;
   line.Add({host.bubblewrap});
+  AddMark(line, host);
   AddIsolation(line, descriptors);
   AddFiles(line, host, spec, descriptors);
   AddEnvironment(line, spec);

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <filesystem>
@@ -17,8 +18,10 @@
 #include "common/base/cat.h"
 #include "common/base/unique_fd.h"
 #include "common/json/canonical.h"
+#include "runnerd/executor_call.h"
 #include "runnerd/leftovers.h"
 #include "runnerd/probe.h"
+#include "runnerd/sandbox_arguments.h"
 #include "tests/runnerd/fixture.h"
 #include "tests/support/pace.h"
 
@@ -349,6 +352,31 @@ TEST_F(SandboxTest, LeftoversOfAnEarlierProcessAreEnded) {
   EXPECT_GE(EndLeftovers(host_->etc_folder), 1);  // with the init its children go
   runner.join();
   EXPECT_THAT(described, StartsWith("runner_failed: "));
+}
+
+// A bubblewrap whose parent died before it had built anything waits for ever, in the host's root: only its command line tells
+// whose it is. A shell plays it, with the command line that a sandbox really gets.
+TEST_F(SandboxTest, AHalfBuiltLeftoverIsKnownByItsCommandLine) {
+  for (const bool ours : {true, false}) {
+    const auto line = SandboxArguments(*host_, EchoSandbox());
+    ASSERT_TRUE(line.ok()) << line.status();
+    std::vector<std::string> words = {host_->bubblewrap, "-c", "sleep 60; :"};
+    words.insert(words.end(), line->begin(), line->end());
+    if (!ours) std::replace(words.begin(), words.end(), host_->etc_folder, host_->etc_folder + "x");
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    const pid_t child = fork();
+    if (child == 0) {
+      execv("/bin/sh", argv.data());
+      _exit(127);
+    }
+    const auto cmdline = [child] { return ReadWhole(Cat("/proc/", child, "/cmdline")); };
+    while (cmdline().find("sleep 60") == std::string::npos) usleep(1000);
+    EXPECT_EQ(EndLeftovers(host_->etc_folder), ours ? 1 : 0);
+    kill(child, SIGKILL);
+    EXPECT_EQ(waitpid(child, nullptr, 0), child);
+  }
 }
 
 }  // namespace
