@@ -40,18 +40,21 @@ constexpr bool kSanitized = false;
 
 absl::Status Missing(std::string cause) { return absl::UnavailableError(std::move(cause)); }
 
-// The flags that the kernel keeps for the mapping of `address`: "lo" locked, "dd" not dumped.
+// The flags that the kernel keeps for the mapping of `address`: "lo" locked, "dd" not dumped; and "secretmem" when it is of
+// memfd_secret, whose pages are never swapped: Linux 6.1 does not show those as locked, later kernels do.
 absl::StatusOr<std::string> FlagsOf(const void* address) {
   std::ifstream maps("/proc/self/smaps");
   if (!maps) return Missing("cannot be verified: /proc/self/smaps cannot be read");
   const auto at = reinterpret_cast<unsigned long>(address);
   bool inside = false;
+  std::string kind;
   for (std::string line; std::getline(maps, line);) {
     unsigned long low = 0, high = 0;
     if (std::sscanf(line.c_str(), "%lx-%lx ", &low, &high) == 2) {
       inside = low <= at && at < high;
+      kind = line.find(" /secretmem") == std::string::npos ? " " : " secretmem ";
     } else if (inside && line.rfind("VmFlags:", 0) == 0) {
-      return line + " ";
+      return line + kind;
     }
   }
   return Missing("cannot be verified: /proc/self/smaps does not show the page");
@@ -79,7 +82,8 @@ KeyPages LookAtKeyPages() {
     found.undumped = flags.status();
     return found;
   }
-  if (found.locked.ok() && flags->find(" lo ") == std::string::npos) {
+  if (found.locked.ok() && flags->find(" lo ") == std::string::npos &&
+      flags->find(" secretmem ") == std::string::npos) {
     found.locked = Missing("the kernel did not keep the lock");
   }
   found.undumped = flags->find(" dd ") == std::string::npos

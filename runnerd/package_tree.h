@@ -37,7 +37,7 @@ struct PackageTree {
 absl::StatusOr<UniqueFd> OpenPackage(const std::string& path);
 
 // A file of the package; invalid, with errno, when the path leads through a link or out of the
-// folder (openat2, RESOLVE_BENEATH).
+// folder.
 UniqueFd OpenInPackage(int folder, const std::string& path);
 
 // The content of a regular file of the package. NOT_FOUND when there is none; RESOURCE_EXHAUSTED
