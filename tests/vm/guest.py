@@ -108,7 +108,7 @@ def main():
     HOME.chmod(0o711)
     # qemu: a translated processor. Tests that wait for work get longer; none of them is told anything else.
     virtualization = output_of("systemd-detect-virt").strip()
-    plan["pace"] = "1" if virtualization == "kvm" else "10"
+    plan["pace"] = str((1 if virtualization == "kvm" else 10) * plan["patience"])
     if plan["person"]:
         return
     port = os.open(PORT, os.O_WRONLY)

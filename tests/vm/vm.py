@@ -37,11 +37,13 @@ IMAGE = VM / "image"
 LAST = VM / "last"
 GUEST = "var/lib/auspex-vm"
 
+# On a host with much else to do, all times of this file and of the table are multiplied by this; so is the tests' own pace.
+PATIENCE = max(1, int(os.environ.get("AUSPEX_VM_PATIENCE", "1")))
 # Seconds without KVM, where a boot takes half a minute on a free machine.
-BOOT_TIMEOUT = 300
-SHUTDOWN_TIMEOUT = 120
+BOOT_TIMEOUT = 300 * PATIENCE
+SHUTDOWN_TIMEOUT = 120 * PATIENCE
 # What a run may take beyond its own timeout until the guest says so.
-SLACK = 150
+SLACK = 150 * PATIENCE
 
 
 class VmError(Exception):
@@ -71,9 +73,9 @@ def add_file(archive, name, data, mode=0o644):
 
 def write_share(path, runs, person):
     """The second disk: sources, programs, and the tests of these runs at the paths that they have here, since tests know those."""
-    plan = {"source": str(SOURCE), "bin": str(BUILD / "bin"), "person": person,
+    plan = {"source": str(SOURCE), "bin": str(BUILD / "bin"), "person": person, "patience": PATIENCE,
             "runs": [{"name": run.name, "user": run.user, "manager": run.manager, "properties": table.properties_of(run, SOURCE / "deploy" / "systemd"),
-                      "timeout": run.timeout, "argv": guest_argv(run)} for run in runs]}
+                      "timeout": run.timeout * PATIENCE, "argv": guest_argv(run)} for run in runs]}
     wanted = {run.test for run in runs if run.test}
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
         add_file(archive, f"{GUEST}/plan.json", json.dumps(plan).encode())
@@ -117,7 +119,7 @@ def follow(vm, runs, on_event):
         for event in results.take():
             on_event(event)
             if event["event"] == "begin":
-                doing, deadline = f"run '{event['run']}'", time.monotonic() + by_name[event["run"]].timeout + SLACK
+                doing, deadline = f"run '{event['run']}'", time.monotonic() + by_name[event["run"]].timeout * PATIENCE + SLACK
             elif event["event"] == "end":
                 doing, deadline = f"the end of run '{event['run']}'", time.monotonic() + SLACK
             elif event["event"] == "done":
