@@ -30,6 +30,8 @@ constexpr char kProcesses[] = "cgroup.procs";
 constexpr const char* kHowToDelegate =
     "set Delegate=yes in the unit file, or start it under systemd-run --user --scope -p "
     "Delegate=yes";
+// A path under systemd is long, and its end is what the owner looks for.
+constexpr size_t kMaxShownPath = 1024;
 constexpr uint64_t kCpuPeriodMicros = 100'000, kLeastCpuMicros = 1'000;
 
 struct Controller {
@@ -66,8 +68,8 @@ std::string WhyNotGiven(const Controller& controller, const std::string& mount,
                         const std::string& base) {
   const UniqueFd top = OpenFolder(AT_FDCWD, mount.c_str());
   if (top && Has(ReadControl(top.get(), kControllers), controller.name)) {
-    return Cat("the controller ", controller.name, " is not delegated to ", Printable(base), ": ",
-               kHowToDelegate,
+    return Cat("the controller ", controller.name, " is not delegated to ",
+               Printable(base, kMaxShownPath), ": ", kHowToDelegate,
                " (for services of a user, user@.service must have it in Delegate= too)");
   }
   // "name hierarchy cgroups enabled"
@@ -159,8 +161,9 @@ absl::Status CgroupTree::TakeBase(const std::string& state_dir) {
   root_ = !HasControl(base_.get(), "cgroup.type");
   const auto type = ReadControl(base_.get(), "cgroup.type");
   if (type.ok() && type->starts_with("threaded")) {
-    return absl::FailedPreconditionError(
-        Cat("runnerd's cgroup ", Printable(base_path_), " is for threads only: ", kHowToDelegate));
+    return absl::FailedPreconditionError(Cat("runnerd's cgroup ",
+                                             Printable(base_path_, kMaxShownPath),
+                                             " is for threads only: ", kHowToDelegate));
   }
   units_name_ = Cat(kUnitsPrefix, static_cast<uint64_t>(state.st_dev), "-",
                     static_cast<uint64_t>(state.st_ino));
@@ -180,10 +183,11 @@ absl::Status CgroupTree::TakeBase(const std::string& state_dir) {
           "write to");
     }
     if (error == EACCES || error == EPERM) {
-      return absl::FailedPreconditionError(
-          Cat("runnerd may not write to its cgroup ", Printable(base_path_), ": ", kHowToDelegate));
+      return absl::FailedPreconditionError(Cat("runnerd may not write to its cgroup ",
+                                               Printable(base_path_, kMaxShownPath), ": ",
+                                               kHowToDelegate));
     }
-    return ErrnoStatus(error, "make a cgroup in", Printable(base_path_));
+    return ErrnoStatus(error, "make a cgroup in", Printable(base_path_, kMaxShownPath));
   }
   units_ = OpenFolder(base_.get(), units_name_.c_str());
   if (!units_) return ErrnoStatus(errno, "open", units_name_);
@@ -229,7 +233,8 @@ absl::Status CgroupTree::Enable(const std::string& controller) {
     if (error != EBUSY) return enabled;
     if (round == kRounds || !IsDelegatedWhole(base_.get())) {
       return absl::FailedPreconditionError(Cat("other processes stand in runnerd's cgroup ",
-                                               Printable(base_path_), ": ", kHowToDelegate));
+                                               Printable(base_path_, kMaxShownPath), ": ",
+                                               kHowToDelegate));
     }
     // The whole of it was delegated: what was started with runnerd moves with it. One that has
     // ended meanwhile, or just began, is for the next round.
