@@ -24,6 +24,7 @@ constexpr size_t kMaxCommandWords = 1024, kMaxCommandOctets = 64 * 1024;
 
 // Scratch lives in memory, so it is a part of the unit's memory and not beside it.
 uint64_t ScratchOctets(const Config& config) {
+  if (config.scratch_mb) return static_cast<uint64_t>(*config.scratch_mb) * kMiB;
   return static_cast<uint64_t>(std::clamp<int64_t>(config.memory_max_mb / 4, 64, 1024)) * kMiB;
 }
 
@@ -87,6 +88,7 @@ absl::StatusOr<SandboxSpec> TenantSandbox(const Unit& unit, const Manifest& mani
                   Cat(limited ? static_cast<uint64_t>(config.memory_max_mb) * kMiB : 0),
                   Cat(limited ? config.pids_max : 0),
                   Cat(limited ? config.cpu_seconds.value_or(0) : 0),
+                  Cat(config.scratch_files),
                   "--",
                   program};
   spec.command.insert(spec.command.end(), manifest.command.begin() + 1, manifest.command.end());

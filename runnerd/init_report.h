@@ -21,7 +21,7 @@ struct InitReport {
   };
   Kind kind = Kind::kNotStarted;
   std::string facts;    // of the first line, see attestation.h
-  int number = 0;       // exit status, signal or errno
+  int number = 0;       // exit status, signal or errno; with too-many-files how many are allowed
   std::string output;   // the word for the output file
   std::string content;  // with output "ok"
 };

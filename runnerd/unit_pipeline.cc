@@ -98,11 +98,11 @@ std::string FailureReason(const InitReport& report, const std::string& tail) {
   const std::string said = tail.empty() ? "" : Cat("; its error output ends: ", tail);
   switch (report.kind) {
     case InitReport::Kind::kExited:
-      if (report.number != 0) return Cat("executor exited with status ", report.number, said);
       if (report.output == unit_init::kOutputTooManyFiles) {
-        return Cat("executor made more than ", unit_init::kMaxFiles,
+        return Cat("executor made more than ", report.number,
                    " files in its scratch and was killed", said);
       }
+      if (report.number != 0) return Cat("executor exited with status ", report.number, said);
       return Cat("executor output file: ", report.output, said);
     case InitReport::Kind::kSignaled:
       return Cat("executor was ended by signal ", report.number, said);

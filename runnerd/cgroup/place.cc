@@ -94,7 +94,7 @@ absl::StatusOr<CgroupPlace> FindCgroupPlace(std::string_view self_cgroup,
       return CgroupPlace{mount.place, Join(mount.place, own->substr(mount.root.size()))};
   }
   return absl::FailedPreconditionError(
-      Cat("runnerd's cgroup ", Printable(*own),
+      Cat("runnerd's cgroup ", Printable(*own, 512),
           " is not in the part of the hierarchy that is mounted here: start the container with a "
           "cgroup namespace of its own"));
 }

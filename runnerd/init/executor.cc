@@ -72,12 +72,12 @@ unsigned long FilesIn(const char* folder) {
 
 // Waits until `executor` has ended, or until the scratch holds too many files (nullopt); reaps
 // everything else that ends meanwhile. Signals must be blocked.
-std::optional<int> WaitForExecutor(pid_t executor, const sigset_t& signals) {
+std::optional<int> WaitForExecutor(pid_t executor, uint64_t most_files, const sigset_t& signals) {
   const timespec pause{0, kLookEveryNanos};
   for (;;) {
     const int signal = sigtimedwait(&signals, nullptr, &pause);
     // At signals too: children that end in a row must not keep this from being looked at.
-    if (FilesIn(kUnitDir) + FilesIn(kShmDir) > kMaxFiles) return std::nullopt;
+    if (most_files > 0 && FilesIn(kUnitDir) + FilesIn(kShmDir) > most_files) return std::nullopt;
     // Its group exists from its setsid on; before that there is only itself.
     if (signal == SIGTERM && kill(-executor, SIGTERM) != 0) kill(executor, SIGTERM);
     if (signal != SIGCHLD) continue;
@@ -141,9 +141,12 @@ int RunExecutor(const Limits& limits, char** command) {
     told = read(failure[0], &error, sizeof error);  // ends when the exec succeeded
   } while (told < 0 && errno == EINTR);
   close(failure[0]);
-  const std::optional<int> ended = WaitForExecutor(executor, signals);
+  const std::optional<int> ended = WaitForExecutor(executor, limits.scratch_files, signals);
   KillRest();
-  if (!ended) return WriteEnd(1, "exited", 0, kOutputTooManyFiles, 0) ? 0 : 1;
+  if (!ended) {
+    const int most = static_cast<int>(limits.scratch_files);
+    return WriteEnd(1, "exited", most, kOutputTooManyFiles, 0) ? 0 : 1;
+  }
   const int status = *ended;
   if (told == sizeof error) return WriteEnd(1, "failed", error, kOutputNone, 0) ? 0 : 1;
   if (WIFSIGNALED(status)) return WriteEnd(1, "signaled", WTERMSIG(status), kOutputNone, 0) ? 0 : 1;

@@ -16,6 +16,7 @@ struct Limits {
   uint64_t address_space = 0;
   uint64_t processes = 0;
   uint64_t cpu_seconds = 0;
+  uint64_t scratch_files = 0;  // files, folders and links in the scratch at one time
 };
 
 // Writes descriptor 0 to kInputPath, runs `command` (ends with a null pointer; its first element is

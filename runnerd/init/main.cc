@@ -54,12 +54,13 @@ int main(int argc, char** argv) {
   if (look) return RunSelfLook();
   if (argc == 2 && strcmp(argv[1], "--echo") == 0) return RunEcho();
   Limits limits;
-  if (argc >= 10 && strcmp(argv[1], "--run") == 0 && ParseNumber(argv[2], limits.max_output) &&
+  if (argc >= 11 && strcmp(argv[1], "--run") == 0 && ParseNumber(argv[2], limits.max_output) &&
       ParseNumber(argv[3], limits.open_files) && ParseNumber(argv[4], limits.file_size) &&
       ParseNumber(argv[5], limits.address_space) && ParseNumber(argv[6], limits.processes) &&
-      ParseNumber(argv[7], limits.cpu_seconds) && strcmp(argv[8], "--") == 0) {
+      ParseNumber(argv[7], limits.cpu_seconds) && ParseNumber(argv[8], limits.scratch_files) &&
+      strcmp(argv[9], "--") == 0) {
     if (const char* layer = MissingWall()) return WriteEnd(1, "walls", 0, layer, 0) ? 0 : 1;
-    return RunExecutor(limits, argv + 9);
+    return RunExecutor(limits, argv + 10);
   }
   WriteText(2, "auspex-unit-init: started by hand; it is only for auspex-runnerd\n");
   return 2;

@@ -4,7 +4,7 @@
 //
 // Start:  auspex-unit-init --echo
 //         auspex-unit-init --self-look
-//         auspex-unit-init --run MAX_OUTPUT NOFILE FSIZE ADDRESS_SPACE NPROC CPU_SECONDS --
+//         auspex-unit-init --run MAX_OUTPUT NOFILE FSIZE ADDRESS_SPACE NPROC CPU_SECONDS FILES --
 //                          PROGRAM [ARGUMENT...]
 //         (numbers are decimal octets, counts or seconds; 0 means no limit)
 // Descriptors: 0 the input, to its end; 1 the report, which no tenant ever holds; 2 the tenant's
@@ -16,7 +16,8 @@
 //         uts (inode numbers). Then exactly one of
 //         "end exited STATUS OUTPUT SIZE\n"  the executor ended by itself; OUTPUT is a word of
 //                                            kOutput...
-//                                            (with "too-many-files" it was ended for that)
+//                                            (with "too-many-files" it was ended for that,
+//                                            and STATUS is how many it may have)
 //         "end signaled SIGNAL none 0\n"     the executor was ended by a signal
 //         "end failed ERRNO none 0\n"        the executor (or its input) could not be started
 //         "end walls 0 LAYER 0\n"            the executor was not started: that layer is missing
@@ -35,11 +36,11 @@ inline constexpr char kOutputMissing[] = "missing";
 inline constexpr char kOutputNotRegular[] = "not-regular";  // a link, FIFO, device, folder, socket
 inline constexpr char kOutputTooLarge[] = "too-large";
 inline constexpr char kOutputUnreadable[] = "unreadable";
-inline constexpr char kOutputTooManyFiles[] = "too-many-files";  // the scratch held over kMaxFiles
+inline constexpr char kOutputTooManyFiles[] = "too-many-files";  // the scratch held over FILES
 
-// Files, folders and links that a unit may have in its scratch at one time. Each takes about 1 KiB
-// of the kernel's memory that no other limit counts, and bubblewrap bounds only a tmpfs's octets.
-inline constexpr unsigned long kMaxFiles = 131072;
+// FILES are the files, folders and links that a unit may have in its scratch at one time. Each takes
+// about 1 KiB of the kernel's memory, which without cgroup v2 no other limit counts, and bubblewrap
+// bounds only a tmpfs's octets.
 inline constexpr long kLookEveryNanos = 100'000'000;  // how often they are counted
 
 // Where things are inside every sandbox. No path of the host appears there.
