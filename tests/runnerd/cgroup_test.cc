@@ -108,6 +108,14 @@ TEST_F(CgroupTest, EveryFactIsInForceOrSaysWhatToDo) {
 
 // Somebody who may not write gets no tree, and hears how to get one.
 TEST_F(CgroupTest, WhatIsNotDelegatedIsRefusedByName) {
+  const std::string& own_remedy = tree_->facts()[0].remedy;
+  if (own_remedy.find("Delegate=yes") !=
+      std::string::npos) {  // this test's own place is of the kind
+    EXPECT_FALSE(tree_->usable());
+    EXPECT_THAT(own_remedy, HasSubstr("may not write to its cgroup /"));
+    EXPECT_FALSE(tree_->Make({}).ok());
+    return;
+  }
   AUSPEX_NEEDS_CGROUP(*tree_);
   const std::string closed = Cat(Units(), "/closed");
   ASSERT_EQ(mkdir(closed.c_str(), 0755), 0);
