@@ -23,7 +23,9 @@ constexpr std::array<std::string_view, 3> kOfStated = {"net", "run", "owner"};
 absl::Status ShowNeighbour(const Layout& layout, std::string_view daemon, std::string_view own,
                            ViewRules& rules) {
   for (const std::string_view role : daemon == "keyd" ? kOfKeyd : kOfStated) {
-    RETURN_IF_ERROR(EnsureRoleKey(layout.Socket(daemon, role)).status());
+    // Of the other roles only what is to be covered: their keys are none of this process's business.
+    const std::string socket = layout.Socket(daemon, role);
+    RETURN_IF_ERROR(role == own ? EnsureRoleKey(socket).status() : EnsureRoleFolder(socket));
   }
   const std::string folder = layout.RunDir(daemon);
   rules.read_only.push_back(folder);

@@ -98,13 +98,19 @@ absl::StatusOr<std::string> ReadRoleKey(std::string_view socket_path) {
   return ReadKeyIn(fd.get(), folder + "/key");
 }
 
-absl::StatusOr<std::string> EnsureRoleKey(std::string_view socket_path) {
-  absl::StatusOr<std::string> key = ReadRoleKey(socket_path);
-  if (!absl::IsNotFound(key.status())) return key;
+absl::Status EnsureRoleFolder(std::string_view socket_path) {
   const std::string folder = RoleFolderOf(socket_path);
   // The folder of the socket first: made as a parent it would be open to others.
   RETURN_IF_ERROR(MakePrivateDirectory(folder.substr(0, folder.rfind('/'))));
   RETURN_IF_ERROR(MakePrivateDirectory(folder));
+  return OpenFolder(folder).status();
+}
+
+absl::StatusOr<std::string> EnsureRoleKey(std::string_view socket_path) {
+  absl::StatusOr<std::string> key = ReadRoleKey(socket_path);
+  if (!absl::IsNotFound(key.status())) return key;
+  RETURN_IF_ERROR(EnsureRoleFolder(socket_path));
+  const std::string folder = RoleFolderOf(socket_path);
   ASSIGN_OR_RETURN(const UniqueFd fd, OpenFolder(folder));
   RETURN_IF_ERROR(MakeKeyIn(fd.get(), folder + "/key"));
   return ReadKeyIn(fd.get(), folder + "/key");

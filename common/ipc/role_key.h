@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 namespace auspex {
@@ -22,7 +23,10 @@ std::string RoleFolderOf(std::string_view socket_path);
 // folder or file is a link, belongs to another user, is open to others or is no key.
 absl::StatusOr<std::string> ReadRoleKey(std::string_view socket_path);
 
-// The same, and makes folders and key that are missing.
+// Makes the folder of a role whose key is somebody else's to make and to read.
+absl::Status EnsureRoleFolder(std::string_view socket_path);
+
+// The same as ReadRoleKey, and makes folders and key that are missing.
 absl::StatusOr<std::string> EnsureRoleKey(std::string_view socket_path);
 
 }  // namespace auspex

@@ -27,6 +27,7 @@ using Set = std::set<std::string>;
 constexpr const char* kPages[] = {"README.md",
                                   "docs/ARCHITECTURE.md",
                                   "docs/CONFIGURATION.md",
+                                  "docs/INSTALL.md",
                                   "docs/PROMISES.md",
                                   "docs/SIGNING.md",
                                   "docs/THREATS.md",

@@ -1,0 +1,149 @@
+#!/bin/bash
+# SPDX-License-Identifier: AGPL-3.0-only
+# in_machine.sh: the AppArmor profiles on a kernel that enforces them. Run by ./dev vm as root of its machine, which it changes: it installs
+# the programs of AUSPEX_BIN_DIR in /usr/bin and loads deploy/apparmor. Two parts:
+#   1. A person's lab with two workers runs to its end under the profiles, and the kernel denied nothing.
+#   2. In the place of each daemon a program that tries what docs/THREATS.md says a taken-over daemon cannot do, with the user that
+#      owns everything, so that only AppArmor is in its way: each attempt fails, and the kernel's log has it under that daemon's profile.
+set -uo pipefail
+bin=${AUSPEX_BIN_DIR:?} tree=${AUSPEX_SOURCE_DIR:?} takeover=${AUSPEX_TAKEOVER:-$AUSPEX_BIN_DIR/../tests/apparmor_takeover}
+failures=0
+fail() { echo "FAILED $*"; failures=$((failures + 1)); }
+die() { echo "FAILED $*"; exit 1; }
+
+[[ $(cat /sys/module/apparmor/parameters/enabled) == Y ]] || die "this kernel has no AppArmor"
+# As the package lays them out.
+programs=/usr/libexec/auspex
+mkdir -p "$programs"
+install -m 755 "$bin"/auspex-* "$programs" || die "the programs of $bin are not there"
+install -m 755 "$bin/auspex" /usr/bin
+mv "$programs"/auspex-{lab,coordd} /usr/bin
+mkdir -p /usr/share/auspex
+cp -rT "$bin/../share/examples" /usr/share/auspex/examples
+chmod -R a+rX /usr/share/auspex
+"$tree/deploy/apparmor/make" auto /etc/apparmor.d || die "the profiles cannot be made"
+apparmor_parser -r /etc/apparmor.d/auspex || die "the profiles cannot be loaded"
+profiles=(auspex auspex-coordd auspex-keyd auspex-keyd-secrets auspex-netd auspex-runnerd auspex-sandbox auspex-stated auspex-unit)
+for profile in "${profiles[@]}"; do
+  grep -qx "$profile (enforce)" /sys/kernel/security/apparmor/profiles || fail "$profile is not enforced"
+done
+# The kernel would drop lines about what happens often.
+sysctl -q kernel.printk_ratelimit=0
+
+# person COMMAND...: as the person that the machine has, in that person's own manager.
+person() {
+  runuser -u owner -- env HOME=/home/owner XDG_RUNTIME_DIR=/run/user/1000 DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/1000/bus \
+    systemd-run --user --wait --pipe --quiet --property=Delegate=yes --working-directory=/home/owner "$@"
+}
+# The kernel's lines about denials so far.
+denials() { dmesg | grep 'apparmor="DENIED"'; }
+
+echo "== 1. at work"
+begun=$SECONDS
+if ! person /usr/bin/auspex lab --units 3 > /tmp/lab.out 2>&1; then
+  tail -n 30 /tmp/lab.out
+  fail "the lab under the profiles"
+fi
+grep -i receipt /tmp/lab.out | tail -n 3
+echo "the lab took $((SECONDS - begun)) s"
+person sh -c 'auspex key create && auspex status && auspex sandbox probe && auspex doctor' > /tmp/verbs.out 2>&1 || fail "verbs in user mode: $(cat /tmp/verbs.out)"
+grep -q 'the strict sandbox works' /tmp/verbs.out || fail "the sandbox's probe in user mode: $(cat /tmp/verbs.out)"
+# System mode: four users, units and sockets of systemd.
+cp "$tree"/deploy/systemd/* /etc/systemd/system/
+systemd-sysusers "$tree/deploy/sysusers.d/auspex.conf" && systemd-tmpfiles --create "$tree/deploy/tmpfiles.d/auspex.conf" || fail "users and folders"
+systemctl daemon-reload
+systemctl start auspex.target || fail "auspex.target"
+auspex --system status > /tmp/system.out 2>&1 || true
+auspex --system key create >> /tmp/system.out 2>&1 || fail "a key in system mode: $(cat /tmp/system.out)"
+auspex --system sandbox probe >> /tmp/system.out 2>&1 || fail "the sandbox in system mode: $(cat /tmp/system.out)"
+for daemon in keyd stated netd runnerd; do
+  label=$(cat "/proc/$(systemctl show --property=MainPID --value "auspex-$daemon")/attr/current" 2>&1)
+  [[ $label == "auspex-$daemon (enforce)" ]] || fail "auspex-$daemon.service runs under '$label': $(systemctl status --no-pager "auspex-$daemon" | tail -n 8)"
+done
+systemctl stop auspex.target
+if denied=$(denials); then
+  echo "$denied" | sed 's/.*apparmor=/apparmor=/; s/ pid=[0-9]*//' | sort | uniq -c | sort -rn | head -n 60
+  fail "the kernel denied the programs what they need, see above"
+fi
+
+echo "== 2. taken over"
+person --property=KillMode=process /usr/bin/auspex lab --units 2 --keep > /tmp/kept.out 2>&1 || fail "a lab to attack: $(tail -n 20 /tmp/kept.out)"
+home=$(ls -d /tmp/auspex-lab-*/w1 2>/dev/null | head -n 1)
+[[ -S $home/run/keyd/owner.sock ]] || die "the kept lab does not run: $(tail -n 20 /tmp/kept.out)"
+declare -A pid
+for daemon in keyd stated netd runnerd; do
+  pid[$daemon]=$(pgrep -f "^[^ ]*auspex-$daemon --home $home" | head -n 1)
+  [[ -n ${pid[$daemon]} ]] || die "auspex-$daemon of the kept lab does not run"
+  label=$(cat "/proc/${pid[$daemon]}/attr/current")
+  [[ $label == "auspex-$daemon (enforce)" ]] || fail "auspex-$daemon runs under '$label'"
+done
+key=$home/state/keyd/key.sealed database=$home/state/stated/auspex.db
+[[ -f $key && -f $database ]] || die "no key or no database below $home/state: $(find "$home/state")"
+echo x > /home/owner/diary
+chown owner: /home/owner/diary
+
+# A process of the person's that anybody may look into. (Our own daemons are not dumpable, so that the kernel refuses to trace them before it
+# asks AppArmor: those attempts are not in the log.)
+runuser -u owner -- sleep 1000 &
+bystander=$(pgrep -n -u owner -x sleep)
+quiet='^(trace|memory)=|/environ$'
+
+# attack DAEMON WORD...: each must be refused and, but for the quiet ones, in the log.
+attack() {
+  local daemon=$1 before after out loud
+  shift
+  loud=$(printf '%s\n' "$@" | grep -Evc "$quiet")
+  install -m 755 "$takeover" "$programs/.new" && mv "$programs/auspex-$daemon" "$programs/.kept" && mv "$programs/.new" "$programs/auspex-$daemon"
+  before=$(denials | grep -c "profile=\"auspex-$daemon\"")
+  out=$(person "$programs/auspex-$daemon" "$@" 2>&1)
+  after=$(denials | grep -c "profile=\"auspex-$daemon\"")
+  mv "$programs/.kept" "$programs/auspex-$daemon"
+  echo "-- $daemon: $((after - before)) denials in the log"
+  echo "$out"
+  grep -q ': done$' <<<"$out" && fail "as $daemon: $(grep ': done$' <<<"$out" | tr '\n' ';')"
+  [[ $(grep -c ': refused' <<<"$out") -eq $# ]] || fail "as $daemon: not every attempt was made"
+  [[ $((after - before)) -ge $loud ]] || fail "as $daemon: $loud attempts to be logged and $((after - before)) denials in the log"
+}
+
+run=$home/run
+elsewhere=(read=/home/owner/diary write=/home/owner/.bashrc write=/tmp/elsewhere read=/etc/shadow write=/etc/cron.d/x list=/home/owner
+  "trace=$bystander" read="/proc/${pid[keyd]}/environ")
+attack stated "${elsewhere[@]}" read="$key" read="$home/state/keyd/journal" exec=/bin/sh exec=/usr/bin/bwrap internet=127.0.0.1:9 \
+  trace="${pid[keyd]}" memory="${pid[keyd]}" signal="${pid[keyd]}" signal="${pid[runnerd]}" \
+  read="$run/keyd/request.role/key" read="$run/keyd/result.role/key" read="$run/keyd/owner.role/key" read="$run/runnerd/owner.role/key" \
+  profile=unconfined
+attack netd "${elsewhere[@]}" read="$key" read="$database" write="$home/state/netd" exec=/bin/sh exec=/usr/bin/bwrap \
+  trace="${pid[keyd]}" trace="${pid[stated]}" memory="${pid[stated]}" signal="${pid[keyd]}" signal="${pid[stated]}" \
+  read="$run/keyd/result.role/key" read="$run/keyd/owner.role/key" read="$run/stated/run.role/key" read="$run/stated/owner.role/key" \
+  read="$run/runnerd/owner.role/key" mount=/tmp profile=unconfined
+attack runnerd "${elsewhere[@]}" read="$key" read="$database" internet=127.0.0.1:9 \
+  trace="${pid[keyd]}" trace="${pid[netd]}" memory="${pid[stated]}" signal="${pid[keyd]}" signal="${pid[netd]}" \
+  read="$run/keyd/request.role/key" read="$run/keyd/owner.role/key" read="$run/stated/net.role/key" read="$run/stated/owner.role/key" \
+  read="$run/netd/owner.role/key" mount=/home profile=unconfined
+attack keyd "${elsewhere[@]}" read="$database" exec=/bin/sh exec=/usr/bin/bwrap internet=127.0.0.1:9 \
+  trace="${pid[stated]}" memory="${pid[stated]}" signal="${pid[stated]}" \
+  read="$run/stated/net.role/key" read="$run/stated/run.role/key" read="$run/stated/owner.role/key" profile=unconfined
+
+denials | grep -q "operation=\"ptrace\" profile=\"auspex-netd\".* peer=\"unconfined\"" || fail "tracing a bystander is not in the log"
+
+# What runnerd starts has a tenant's walls: not even runnerd's own state and sockets.
+echo "-- a program that a taken-over runnerd starts"
+install -m 755 "$takeover" "$programs/.new" && mv "$programs/auspex-runnerd" "$programs/.kept" && mv "$programs/.new" "$programs/auspex-runnerd"
+install -m 755 "$takeover" /usr/bin/auspex-vm-takeover
+tenant=(read="$key" read="$database" list="$home/state/runnerd" write="$home/state/runnerd/x" read="$run/keyd/result.role/key"
+  read="$run/stated/run.role/key" read="$home/worker.toml" write=/tmp/elsewhere internet=127.0.0.1:9 trace="${pid[runnerd]}"
+  signal="${pid[runnerd]}" mount=/home profile=unconfined profile=auspex-runnerd)
+out=$(person "$programs/auspex-runnerd" then=/usr/bin/auspex-vm-takeover "${tenant[@]}" 2>&1)
+mv "$programs/.kept" "$programs/auspex-runnerd"
+echo "$out"
+grep -q ': done$' <<<"$out" && fail "as a program of runnerd: $(grep ': done$' <<<"$out" | tr '\n' ';')"
+[[ $(grep -c ': refused' <<<"$out") -eq ${#tenant[@]} ]] || fail "as a program of runnerd: not every attempt was made"
+denials | grep -q 'profile="auspex-unit"' || fail "nothing in the log under auspex-unit"
+
+kill "$bystander"
+for daemon in keyd stated netd runnerd; do
+  [[ -d /proc/${pid[$daemon]} ]] || fail "$daemon did not live through it"
+done
+person /usr/bin/auspex lab --stop "$(dirname "$home")" > /tmp/stop.out 2>&1 || fail "the kept lab could not be stopped: $(cat /tmp/stop.out)"
+[[ $failures -eq 0 ]] || { echo "$failures failed"; exit 1; }
+echo "all profiles hold"
