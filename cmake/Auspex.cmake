@@ -26,6 +26,9 @@ function(auspex_program name)
   install(TARGETS ${name} RUNTIME DESTINATION bin)
 endfunction()
 
+# All tests of keyd's promises but those that need the whole worker: label "keyd", for ./dev asan keyd and ./dev tsan keyd.
+add_custom_target(auspex_keyd_tests)
+
 # auspex_test(name SRCS ... DEPS ... [PROGRAMS targets that the test starts] [TIMEOUT seconds] [LABELS ...] [SERIAL])
 # One ctest entry per binary. The test finds programs in AUSPEX_BIN_DIR and the source tree in AUSPEX_SOURCE_DIR.
 function(auspex_test name)
@@ -45,6 +48,9 @@ function(auspex_test name)
   set_tests_properties(${name} PROPERTIES
     TIMEOUT ${A_TIMEOUT}
     ENVIRONMENT "AUSPEX_BIN_DIR=${CMAKE_BINARY_DIR}/bin;AUSPEX_SOURCE_DIR=${CMAKE_SOURCE_DIR}")
+  if("keyd" IN_LIST A_LABELS)
+    add_dependencies(auspex_keyd_tests ${name})
+  endif()
   if(A_LABELS)
     set_tests_properties(${name} PROPERTIES LABELS "${A_LABELS}")
   endif()

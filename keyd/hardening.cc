@@ -14,6 +14,7 @@
 
 #include "common/base/cat.h"
 #include "common/base/errno_status.h"
+#include "common/base/sanitized.h"
 #include "common/base/status_macros.h"
 #include "common/base/unique_fd.h"
 #include "common/log/log.h"
@@ -24,19 +25,6 @@ namespace auspex::keyd {
 namespace {
 
 constexpr char kConfigKey[] = "keyd.accept_missing_hardening";
-
-// Sanitizers make calls of their own at any time and at the end; a build that has them is no release.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
-#else
-constexpr bool kSanitized = false;
-#endif
 
 absl::Status Missing(std::string cause) { return absl::UnavailableError(std::move(cause)); }
 

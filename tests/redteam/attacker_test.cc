@@ -17,6 +17,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "common/base/sanitized.h"
 #include "common/base/unique_fd.h"
 #include "tests/keyd/keyd_process.h"
 #include "tests/keyd/rig.h"
@@ -206,6 +207,7 @@ TEST_F(Attackers, AnotherUserReadsNoFileOfIt) {
 
 // A crash leaves no core, whatever the limit was and wherever it runs.
 TEST(Crashes, LeaveNoCore) {
+  AUSPEX_SKIP_UNLESS(!kSanitized, "a build without a sanitizer, which takes these signals itself");
   const auto generous = [](const std::string& folder) {
     const rlimit much{RLIM_INFINITY, RLIM_INFINITY};
     if (::setrlimit(RLIMIT_CORE, &much) != 0 || ::chdir(folder.c_str()) != 0) ::_exit(97);

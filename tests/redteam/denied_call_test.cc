@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/base/sanitized.h"
 #include "tests/keyd/keyd_process.h"
 #include "tests/keyd/rig.h"
 #include "tests/redteam/attack.h"
@@ -18,9 +19,12 @@
 namespace auspex::redteam {
 namespace {
 
+constexpr char kNoSanitizer[] = "a build without a sanitizer, for keyd to keep its list of calls";
+
 using keyd::KeydProcess;
 
 TEST(DeniedCall, EndsTheRealKeyd) {
+  AUSPEX_SKIP_UNLESS(!kSanitized, kNoSanitizer);
   AUSPEX_SKIP_UNLESS(CanInject(), "root on x86-64, to make calls inside another process");
   struct Attack {
     const char* name;
@@ -66,6 +70,7 @@ TEST(DeniedCall, AnAllowedCallMadeTheSameWayHarmsNothing) {
 }
 
 TEST(DeniedCall, EveryThreadHasEveryFilter) {
+  AUSPEX_SKIP_UNLESS(!kSanitized, kNoSanitizer);
   const keyd::ScratchDir home;
   KeydProcess target(home.path());
   ASSERT_TRUE(target.ready()) << target.log();

@@ -6,9 +6,11 @@
 #include <signal.h>
 
 #include "common/base/encoding.h"
+#include "common/base/sanitized.h"
 #include "common/crypto/sha256.h"
 #include "tests/keyd/keyd_process.h"
 #include "tests/keyd/rig.h"
+#include "tests/support/skip.h"
 
 namespace auspex::redteam {
 namespace {
@@ -51,6 +53,8 @@ TEST(Environment, NoLibraryCanBeMadeToTalk) {
 }
 
 TEST(Environment, CodeThatTheLoaderWasToldToAddRefusesTheStart) {
+  AUSPEX_SKIP_UNLESS(!kSanitized,
+                     "a build without a sanitizer, which ends first at a library before it");
   const keyd::ScratchDir home;
   for (const char* variable : {"LD_PRELOAD=libutil.so.1", "LD_AUDIT=/nowhere/audit.so"}) {
     KeydProcess target(home.path(), {variable});
