@@ -40,7 +40,7 @@ denials() { dmesg | grep 'apparmor="DENIED"'; }
 
 echo "== 1. at work"
 begun=$SECONDS
-if ! person /usr/bin/auspex lab --units 3 > /tmp/lab.out 2>&1; then
+if ! person /usr/bin/auspex lab --workers 1 --replication 1 --units 2 > /tmp/lab.out 2>&1; then
   tail -n 30 /tmp/lab.out
   fail "the lab under the profiles"
 fi
@@ -67,7 +67,7 @@ if denied=$(denials); then
 fi
 
 echo "== 2. taken over"
-person --property=KillMode=process /usr/bin/auspex lab --units 2 --keep > /tmp/kept.out 2>&1 || fail "a lab to attack: $(tail -n 20 /tmp/kept.out)"
+person --property=KillMode=process /usr/bin/auspex lab --workers 1 --replication 1 --units 2 --keep > /tmp/kept.out 2>&1 || fail "a lab to attack: $(tail -n 20 /tmp/kept.out)"
 home=$(ls -d /tmp/auspex-lab-*/w1 2>/dev/null | head -n 1)
 [[ -S $home/run/keyd/owner.sock ]] || die "the kept lab does not run: $(tail -n 20 /tmp/kept.out)"
 declare -A pid
