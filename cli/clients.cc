@@ -12,10 +12,11 @@
 namespace auspex::cli {
 namespace {
 
-constexpr double kNetworkSeconds = 120;  // one that waits for the coordinator
-constexpr double kLoginSeconds = 1800;   // one that waits for a person
-constexpr double kKeyringSeconds = 200;  // one that may run through a keyring and its prompt
-constexpr double kProbeSeconds = 60;     // one that builds sandboxes
+constexpr double kNetworkSeconds = 120;   // one that waits for the coordinator
+constexpr double kLoginSeconds = 1800;    // one that waits for a person
+constexpr double kKeyringSeconds = 200;   // one that may run through a keyring and its prompt
+constexpr double kProbeSeconds = 60;      // one that builds sandboxes
+constexpr double kSelfTestSeconds = 600;  // one that builds many, each with a wall clock
 
 // Waiting for the daemon is also what drives gRPC's connecting: a channel that nobody waits on
 // looks at its sockets every five seconds only.
@@ -284,6 +285,18 @@ absl::StatusOr<runnerd_v1::AbortResponse> Clients::Abort(const std::string& unit
 absl::StatusOr<runnerd_v1::ProbeResponse> Clients::Probe() {
   return Unary(*stubs_->runnerd, &RunStub::Probe, runnerd_v1::ProbeRequest(), "runnerd.Probe",
                kProbeSeconds);
+}
+
+absl::StatusOr<runnerd_v1::ShowResponse> Clients::ShowSandbox() {
+  return Unary(*stubs_->runnerd, &RunStub::Show, runnerd_v1::ShowRequest(), "runnerd.Show",
+               local_seconds_);
+}
+
+absl::Status Clients::SelfTest(const std::function<void(const runnerd_v1::SelfTestRow&)>& visit) {
+  grpc::ClientContext context;
+  Prepare(context, kSelfTestSeconds);
+  auto reader = stubs_->runnerd->SelfTest(&context, runnerd_v1::SelfTestRequest());
+  return Drain(*reader, visit, "runnerd.SelfTest");
 }
 
 }  // namespace auspex::cli

@@ -73,6 +73,8 @@ class Clients {
   absl::StatusOr<runnerd_v1::SandboxStatus> SandboxStatus();
   absl::StatusOr<runnerd_v1::AbortResponse> Abort(const std::string& unit_id, double grace_seconds);
   absl::StatusOr<runnerd_v1::ProbeResponse> Probe();
+  absl::StatusOr<runnerd_v1::ShowResponse> ShowSandbox();
+  absl::Status SelfTest(const std::function<void(const runnerd_v1::SelfTestRow&)>& visit);
 
  private:
   struct Stubs;

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // auspex-runnerd: harden, clear what an earlier one left, prepare the sandboxes, serve the owner,
 // work for stated.
+#include <unistd.h>
+
+#include <cstdlib>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +25,7 @@
 #include "runnerd/package_store.h"
 #include "runnerd/sandbox_host.h"
 #include "runnerd/sandboxes_service.h"
+#include "runnerd/self_test.h"
 #include "runnerd/stated_client.h"
 #include "runnerd/unit_limits.h"
 #include "runnerd/unit_pipeline.h"
@@ -57,6 +62,26 @@ absl::Status EnterView(const Daemon& daemon, const SandboxHost& host) {
   LogWarning("hardening_missing",
              {{"layer", "private-view"}, {"cause", std::string(status.message())}});
   return absl::OkStatus();
+}
+
+// What the self-test reaches for: this worker's own secrets and doors.
+std::map<std::string, std::string> ReachedFor(const Layout& layout) {
+  const char* home = std::getenv("HOME");
+  std::map<std::string, std::string> targets = {
+      {"key-folder", layout.StateDir("keyd")},
+      {"database", Cat(layout.StateDir("stated"), "/auspex.db")},
+      {"packages", Cat(layout.StateDir("runnerd"), "/packages")},
+      {"configuration", layout.owner_config_file()},
+      {"home", home == nullptr ? "/root" : home},
+      {"pid", Cat(static_cast<int64_t>(getpid()))},
+      {"cgroup", "/sys/fs/cgroup/cgroup.procs"}};
+  for (const auto& [daemon, role] :
+       {std::pair("keyd", "request"), std::pair("keyd", "result"), std::pair("keyd", "owner"),
+        std::pair("stated", "net"), std::pair("stated", "run"), std::pair("stated", "owner"),
+        std::pair("netd", "owner"), std::pair("runnerd", "owner")}) {
+    targets.emplace(Cat(daemon, "-", role), layout.Socket(daemon, role));
+  }
+  return targets;
 }
 
 // What sandboxes inherit has to leave bubblewrap its work: no Landlock here (a confined process may
@@ -122,7 +147,8 @@ absl::Status Serve(Daemon& daemon) {
                    [&work] { work.slots().EndAll(EndReason::kThermal); }, "", AUSPEX_VERSION});
   monitor_handle = &monitor;
 
-  SandboxesService service(work.slots(), isolation, load_config);
+  SelfTest self_test(host, thermal, isolation, ReachedFor(daemon.layout()));
+  SandboxesService service(work.slots(), isolation, load_config, host, self_test);
   RoleServer::Options role;
   role.role = "runnerd/owner";
   role.socket_path = daemon.layout().Socket("runnerd", "owner");

@@ -92,6 +92,7 @@ absl::StatusOr<SandboxHost> SandboxHost::Prepare(const Options& options) {
   host.cgroups = options.cgroups;
   ASSIGN_OR_RETURN(host.unit_init, FindProgram("auspex-unit-init", options.program_dir));
   ASSIGN_OR_RETURN(host.unpack, FindProgram("auspex-unpack", options.program_dir));
+  host.escape_probe = FindProgram("auspex-escape-probe", options.program_dir).value_or("");
   if (!options.bubblewrap.empty()) {
     if (IsExecutable(options.bubblewrap)) host.bubblewrap = options.bubblewrap;
   } else {

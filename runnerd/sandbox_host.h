@@ -19,7 +19,8 @@ struct SandboxHost {
   std::string bubblewrap;  // absolute; empty: not installed
   std::string unit_init;   // absolute
   std::string unpack;      // absolute
-  std::string etc_folder;  // ours, sealed; becomes /etc
+  std::string escape_probe;        // absolute; empty: not installed, and no self-test
+  std::string etc_folder;          // ours, sealed; becomes /etc
   bool bind_ld_cache = false;      // the host has /etc/ld.so.cache
   bool bind_alternatives = false;  // the host has /etc/alternatives
   struct RootLink {

@@ -3,6 +3,10 @@
 
 #include "common/ipc/channel.h"
 #include "common/log/log.h"
+#include "runnerd/limits_shown.h"
+#include "runnerd/sandbox_arguments.h"
+#include "runnerd/seccomp_policy.h"
+#include "runnerd/shown.h"
 
 namespace auspex::runnerd {
 namespace {
@@ -70,6 +74,67 @@ grpc::Status SandboxesService::Probe(grpc::ServerContext*, const v1::ProbeReques
   response->set_failure(result.failure);
   PutLayers(result.layers, response->mutable_layers());
   return grpc::Status::OK;
+}
+
+grpc::Status SandboxesService::Show(grpc::ServerContext*, const v1::ShowRequest*,
+                                    v1::ShowResponse* response) {
+  SandboxSpec tenant;
+  tenant.package_fd = 0;  // each unit has a descriptor of its own; here it only stands for one
+  for (const ShownPlace& place : ShownPlaces(host_, tenant)) {
+    v1::ShownPlace* entry = response->add_places();
+    entry->set_source(place.source);
+    entry->set_destination(place.destination);
+    entry->set_writable(place.writable);
+    entry->set_reason(std::string(place.reason));
+  }
+  const auto add = [response](std::string_view treatment, std::string_view reason) {
+    v1::CallGroup* group = response->add_calls();
+    group->set_treatment(std::string(treatment));
+    group->set_reason(std::string(reason));
+    return group;
+  };
+  const SeccompPolicy& policy = TenantPolicy();
+  for (const SyscallGroup& group : policy.allowed) {
+    v1::CallGroup* entry = add("allowed", group.reason);
+    for (std::string_view name : group.names) entry->add_names(std::string(name));
+  }
+  for (const ArgumentRule& rule : policy.ruled)
+    add("ruled", rule.reason)->add_names(std::string(rule.name));
+  for (const AbsentCall& call : policy.absent)
+    add("absent", call.reason)->add_names(std::string(call.name));
+  if (const absl::StatusOr<Config> config = load_config_(); config.ok()) {
+    for (const LimitInWords& limit : LimitsInWords(*config)) {
+      v1::Limit* entry = response->add_limits();
+      entry->set_name(limit.name);
+      entry->set_value(limit.value);
+    }
+    for (const std::string& device : config->gpu_devices) response->add_gpu_devices(device);
+    for (const std::string& tenant_id : config->gpu_tenants) response->add_gpu_tenants(tenant_id);
+  }
+  // Soon after the start this waits for the probe that runs already.
+  const std::optional<ProbeResult> last = isolation_.Last();
+  PutLayers((last ? *last : isolation_.Ensure()).layers, response->mutable_layers());
+  return grpc::Status::OK;
+}
+
+grpc::Status SandboxesService::SelfTest(grpc::ServerContext* context, const v1::SelfTestRequest*,
+                                        grpc::ServerWriter<v1::SelfTestRow>* writer) {
+  int broken = 0, rows = 0;
+  const absl::Status status = self_test_.Run([&](const SelfTestRow& row) {
+    ++rows;
+    if (row.verdict == "broken") ++broken;
+    v1::SelfTestRow message;
+    message.set_name(std::string(row.name));
+    message.set_what(std::string(row.what));
+    message.set_expected(std::string(row.expected));
+    message.set_seen(row.seen);
+    message.set_verdict(std::string(row.verdict));
+    return !context->IsCancelled() && writer->Write(message);
+  });
+  LogInfo("self_test", {{"rows", rows},
+                        {"broken", broken},
+                        {"status", status.ok() ? "whole" : std::string(status.message())}});
+  return ToGrpc(status);
 }
 
 }  // namespace auspex::runnerd

@@ -9,6 +9,8 @@
 #include "auspex/runnerd/v1/runnerd.grpc.pb.h"
 #include "common/config/config.h"
 #include "runnerd/isolation.h"
+#include "runnerd/sandbox_host.h"
+#include "runnerd/self_test.h"
 #include "runnerd/slots.h"
 
 namespace auspex::runnerd {
@@ -17,8 +19,13 @@ class SandboxesService final : public v1::Sandboxes::Service {
  public:
   // Everything is lent.
   SandboxesService(Slots& slots, Isolation& isolation,
-                   std::function<absl::StatusOr<Config>()> load_config)
-      : slots_(slots), isolation_(isolation), load_config_(std::move(load_config)) {}
+                   std::function<absl::StatusOr<Config>()> load_config, const SandboxHost& host,
+                   runnerd::SelfTest& self_test)
+      : slots_(slots),
+        isolation_(isolation),
+        load_config_(std::move(load_config)),
+        host_(host),
+        self_test_(self_test) {}
 
   grpc::Status GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*,
                          v1::SandboxStatus* status) override;
@@ -26,11 +33,17 @@ class SandboxesService final : public v1::Sandboxes::Service {
                      v1::AbortResponse* response) override;
   grpc::Status Probe(grpc::ServerContext*, const v1::ProbeRequest*,
                      v1::ProbeResponse* response) override;
+  grpc::Status Show(grpc::ServerContext*, const v1::ShowRequest*,
+                    v1::ShowResponse* response) override;
+  grpc::Status SelfTest(grpc::ServerContext* context, const v1::SelfTestRequest*,
+                        grpc::ServerWriter<v1::SelfTestRow>* writer) override;
 
  private:
   Slots& slots_;
   Isolation& isolation_;
   const std::function<absl::StatusOr<Config>()> load_config_;
+  const SandboxHost& host_;
+  runnerd::SelfTest& self_test_;
 };
 
 }  // namespace auspex::runnerd

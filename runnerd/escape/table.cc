@@ -166,8 +166,8 @@ constexpr Attempt kAttempts[] = {
     {"shared-memory-bomb", "2 GiB in /dev/shm", "bounded", kNone},
     {"sparse-file", "a file of 1 TiB", "EFBIG|EINVAL"},
     {"descriptor-bomb", "10,000 open files", "bounded"},
-    {"fork-bomb", "3,000 processes", "bounded"},
-    {"thread-bomb", "3,000 threads", "bounded"},
+    {"fork-bomb", "3,000 processes", "bounded", Control::kWorks, true},
+    {"thread-bomb", "3,000 threads", "bounded", Control::kWorks, true},
 };
 
 constexpr Ending kEndings[] = {

@@ -27,6 +27,9 @@ struct Attempt {
   std::string_view what;
   std::string_view expected;  // outcomes that hold, with '|' between
   Control control = Control::kWorks;
+  // Held by a limit of all processes together, which needs cgroup v2 where the daemons run as root:
+  // the kernel exempts root's user from RLIMIT_NPROC.
+  bool needs_process_limit = false;
 };
 std::span<const Attempt> Attempts();
 

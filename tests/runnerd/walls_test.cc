@@ -5,10 +5,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <map>
+#include <set>
+
 #include "common/base/cat.h"
 #include "runnerd/attestation.h"
+#include "runnerd/escape/table.h"
 #include "runnerd/init/landlock.h"
 #include "runnerd/remedies.h"
+#include "runnerd/seccomp_filter.h"
+#include "runnerd/seccomp_policy.h"
+#include "runnerd/self_test.h"
 #include "runnerd/shown.h"
 #include "tests/runnerd/fixture.h"
 #include "tests/support/skip.h"
@@ -194,6 +202,42 @@ TEST_F(WallsTest, APackageThatEverybodyMayWriteToIsNotRun) {
   EXPECT_EQ(Describe(Run(MakeUnit(sha))), "completed");
   ASSERT_EQ(chmod(package.c_str(), 0777), 0);
   EXPECT_THAT(Describe(Run(MakeUnit(sha))), HasSubstr("everybody may write to it"));
+}
+
+// A filter with two holes: the suite finds both, names them and nothing else.
+TEST_F(WallsTest, TheSelfTestNamesWhatIsBroken) {
+  SeccompPolicy holed = TenantPolicy();
+  holed.allowed.push_back({"holes for this test", {"inotify_init1", "keyctl"}});
+  absl::StatusOr<UniqueFd> filter = BuildSeccompFilter(holed);
+  ASSERT_TRUE(filter.ok());
+  host_->seccomp = *std::move(filter);
+  const std::string secret = folder_.Write("secret", "key");
+  std::map<std::string, std::string> targets{{"pid", Cat(static_cast<int64_t>(getpid()))}};
+  for (const char* name : {"key-folder", "database", "packages", "configuration", "home", "cgroup",
+                           "keyd-request", "keyd-result", "keyd-owner", "stated-net", "stated-run",
+                           "stated-owner", "netd-owner", "runnerd-owner"}) {
+    targets.emplace(name, secret);
+  }
+  SelfTest self_test(*host_, *thermal_, *isolation_, targets);
+  std::set<std::string> broken, names;
+  const absl::Status status = self_test.Run([&](const SelfTestRow& row) {
+    EXPECT_TRUE(names.insert(std::string(row.name)).second) << row.name << " twice";
+    if (row.verdict == "broken") broken.insert(Cat(row.name, ": ", row.seen));
+    return true;
+  });
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(names.size(), 1 + escape::Attempts().size() + escape::Endings().size());
+  EXPECT_THAT(broken, testing::ElementsAre(StartsWith("inotify: worked"), StartsWith("keyctl: ")));
+  EXPECT_FALSE(std::filesystem::exists(Cat(folder_.path(), "/self-test"))) << "it left its folder";
+  // A caller that goes ends it, a stop does so for good.
+  EXPECT_EQ(self_test.Run([](const SelfTestRow&) { return false; }).code(),
+            absl::StatusCode::kCancelled);
+  self_test.Stop();
+  EXPECT_EQ(self_test.Run([](const SelfTestRow&) { return true; }).code(),
+            absl::StatusCode::kCancelled);
+  host_->escape_probe.clear();
+  EXPECT_THAT(std::string(self_test.Run([](const SelfTestRow&) { return true; }).message()),
+              HasSubstr("auspex-escape-probe is not installed"));
 }
 
 TEST(Remedies, AreInTheWordsOfTheHost) {
