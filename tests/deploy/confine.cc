@@ -58,6 +58,7 @@ bool ConfineFiles(const UnitFile& unit) {
 
 CallFilter::CallFilter(const UnitFile& unit) : context_(seccomp_init(SCMP_ACT_ERRNO(EPERM))) {
   const bool no_namespaces = unit.Value("RestrictNamespaces") == "yes";
+  const bool no_set_uid = unit.Value("RestrictSUIDSGID") == "yes";
   const bool no_new_code = unit.Value("MemoryDenyWriteExecute") == "yes";
   for (const std::string& name : unit.SystemCalls()) {
     const int number = seccomp_syscall_resolve_name(name.c_str());
@@ -72,6 +73,9 @@ CallFilter::CallFilter(const UnitFile& unit) : context_(seccomp_init(SCMP_ACT_ER
         seccomp_rule_add(context_, SCMP_ACT_ALLOW, number, 1,
                          SCMP_A0(SCMP_CMP_EQ, static_cast<uint64_t>(families.at(word))));
       }
+    } else if (no_set_uid && name == "openat2") {
+      // systemd denies it as a whole: the mode of a file that it makes lies in memory, which a filter cannot read.
+      seccomp_rule_add(context_, SCMP_ACT_ERRNO(ENOSYS), number, 0);
     } else if (no_namespaces && (name == "unshare" || name == "setns")) {
       continue;
     } else if (no_namespaces && name == "clone3") {

@@ -16,7 +16,8 @@ namespace auspex::deploy {
 // fails; errno says why.
 bool ConfineFiles(const UnitFile& unit);
 
-// A seccomp filter from SystemCallFilter=, RestrictAddressFamilies=, RestrictNamespaces=, MemoryDenyWriteExecute=. Made before the fork.
+// A seccomp filter from SystemCallFilter=, RestrictAddressFamilies=, RestrictNamespaces=, MemoryDenyWriteExecute=, and what
+// RestrictSUIDSGID= means for openat2. Made before the fork.
 class CallFilter {
  public:
   explicit CallFilter(const UnitFile& unit);

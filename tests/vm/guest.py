@@ -18,7 +18,10 @@ JOURNAL_TAIL = 60_000
 
 
 def tell(port, **event):
-    os.write(port, (json.dumps(event) + "\n").encode())
+    line = (json.dumps(event) + "\n").encode()
+    # The port takes 32 KiB at a time.
+    while line:
+        line = line[os.write(port, line):]
 
 
 def output_of(*command):
