@@ -107,7 +107,10 @@ class Results:
             data = file.read()
         end = data.rfind(b"\n") + 1
         self.offset += end
-        return [json.loads(line) for line in data[:end].decode(errors="replace").splitlines()]
+        try:
+            return [json.loads(line) for line in data[:end].decode(errors="replace").split("\n") if line]
+        except json.JSONDecodeError as error:
+            raise VmError(f"the machine told something that is no event: {error}") from error
 
 
 def follow(vm, runs, on_event):

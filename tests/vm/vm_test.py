@@ -9,10 +9,12 @@ import pathlib
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(HERE))
+import guest  # noqa: E402
 import table  # noqa: E402
 import verdict  # noqa: E402
 import vm as command  # noqa: E402
@@ -186,6 +188,15 @@ class TheFollower(unittest.TestCase):
         self.assertIn("ended during run 'a'", self.follow([self.BEGIN], off=True)[1])
         self.assertIn("ended during its start", self.follow([], off=True)[1])
         self.assertIn("was not off", self.follow([self.BEGIN, self.END, self.DONE], off=False)[1])
+
+    def test_names_a_line_that_is_no_event(self):
+        self.assertIn("no event", self.follow([self.BEGIN], off=True, partial="{broken\n")[1])
+
+    def test_the_guest_writes_all_of_an_event_to_a_port_that_takes_little_at_a_time(self):
+        written = []
+        with unittest.mock.patch.object(guest.os, "write", lambda _port, data: written.append(data[:100]) or len(data[:100])):
+            guest.tell(-1, event="end", output="x" * 1000)
+        self.assertEqual(json.loads(b"".join(written)), {"event": "end", "output": "x" * 1000})
 
     def test_hears_whole_lines_only_and_what_came_before_the_end(self):
         heard, error = self.follow([self.BEGIN, self.END], off=True, partial='{"event": "do')
