@@ -1,11 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-only
 # in_machine.sh: the AppArmor profiles on a kernel that enforces them. Run by ./dev vm as root of its machine, which it changes: it installs
-# the programs of AUSPEX_BIN_DIR in /usr/bin and loads deploy/apparmor. Two parts:
-#   1. A person's lab with two workers runs to its end under the profiles, and the kernel denied nothing.
-#   2. In the place of each daemon a program that tries what docs/THREATS.md says a taken-over daemon cannot do, with the user that
-#      owns everything, so that only AppArmor is in its way: each attempt fails, and the kernel's log has it under that daemon's profile.
+# the programs of AUSPEX_BIN_DIR in /usr and loads deploy/apparmor. Two parts, each by its word or both without one:
+#   work      A person's lab runs to its end under the profiles, and so do the verbs of user mode and the units of system mode, and the kernel
+#             denied nothing.
+#   takeover  In the place of each daemon a program that tries what docs/THREATS.md says a taken-over daemon cannot do, with the user that
+#             owns everything, so that only AppArmor is in its way: each attempt fails, and the kernel's log has it under that daemon's profile.
 set -uo pipefail
+part=${1-all}
 bin=${AUSPEX_BIN_DIR:?} tree=${AUSPEX_SOURCE_DIR:?} takeover=${AUSPEX_TAKEOVER:-$AUSPEX_BIN_DIR/../tests/apparmor_takeover}
 failures=0
 fail() { echo "FAILED $*"; failures=$((failures + 1)); }
@@ -35,10 +37,16 @@ person() {
   runuser -u owner -- env HOME=/home/owner XDG_RUNTIME_DIR=/run/user/1000 DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/1000/bus \
     systemd-run --user --wait --pipe --quiet --property=Delegate=yes --working-directory=/home/owner "$@"
 }
+# person_starts UNIT COMMAND...: the same in the background.
+person_starts() {
+  runuser -u owner -- env HOME=/home/owner XDG_RUNTIME_DIR=/run/user/1000 DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/1000/bus \
+    systemd-run --user --quiet --property=Delegate=yes "--unit=$1" "${@:2}"
+}
 # The kernel's lines about denials so far.
 denials() { dmesg | grep 'apparmor="DENIED"'; }
 
-echo "== 1. at work"
+at_work() {
+echo "== at work"
 begun=$SECONDS
 if ! person /usr/bin/auspex lab --workers 1 --replication 1 --units 2 > /tmp/lab.out 2>&1; then
   tail -n 30 /tmp/lab.out
@@ -65,16 +73,27 @@ if denied=$(denials); then
   echo "$denied" | sed 's/.*apparmor=/apparmor=/; s/ pid=[0-9]*//' | sort | uniq -c | sort -rn | head -n 60
   fail "the kernel denied the programs what they need, see above"
 fi
+}
 
-echo "== 2. taken over"
-person --property=KillMode=process /usr/bin/auspex lab --workers 1 --replication 1 --units 2 --keep > /tmp/kept.out 2>&1 || fail "a lab to attack: $(tail -n 20 /tmp/kept.out)"
-home=$(ls -d /tmp/auspex-lab-*/w1 2>/dev/null | head -n 1)
-[[ -S $home/run/keyd/owner.sock ]] || die "the kept lab does not run: $(tail -n 20 /tmp/kept.out)"
+taken_over() {
+echo "== taken over"
+home=/tmp/auspex-lab-machine/w1 manager=(systemctl --user --machine=owner@.host)
+install -d -o owner -g owner -m 700 "$(dirname "$home")" "$home"
+# No coordinator is needed to attack the four.
+printf '[coordinator]\nurl = "http://127.0.0.1:9"\n[identity]\nkeystore_backend = "encrypted_file"\n' > "$home/worker.toml"
+chown owner: "$home/worker.toml"
+person /usr/bin/auspex --home "$home" key create > /tmp/key.out 2>&1 || die "no key to attack: $(cat /tmp/key.out)"
 declare -A pid
+for daemon in keyd stated runnerd netd; do
+  person_starts "auspex-vm-$daemon" "$programs/auspex-$daemon" --home "$home" || fail "auspex-$daemon cannot be started"
+done
 for daemon in keyd stated netd runnerd; do
-  pid[$daemon]=$(pgrep -f "^[^ ]*auspex-$daemon --home $home" | head -n 1)
-  [[ -n ${pid[$daemon]} ]] || die "auspex-$daemon of the kept lab does not run"
-  label=$(cat "/proc/${pid[$daemon]}/attr/current")
+  for ((i = 0; i < 600; i++)); do
+    [[ ! -S $home/run/$daemon/owner.sock ]] || break
+    sleep 0.1
+  done
+  pid[$daemon]=$("${manager[@]}" show --property=MainPID --value "auspex-vm-$daemon")
+  label=$(cat "/proc/${pid[$daemon]}/attr/current" 2>&1)
   [[ $label == "auspex-$daemon (enforce)" ]] || fail "auspex-$daemon runs under '$label'"
 done
 key=$home/state/keyd/key.sealed database=$home/state/stated/auspex.db
@@ -83,10 +102,13 @@ echo x > /home/owner/diary
 chown owner: /home/owner/diary
 
 # A process of the person's that anybody may look into. (Our own daemons are not dumpable, so that the kernel refuses to trace them before it
-# asks AppArmor: those attempts are not in the log.)
+# asks AppArmor, and /etc/shadow is root's: those attempts are not in the log.)
 runuser -u owner -- sleep 1000 &
-bystander=$(pgrep -n -u owner -x sleep)
-quiet='^(trace|memory)=|/environ$'
+for ((i = 0; i < 100; i++)); do
+  bystander=$(pgrep -n -u owner -x sleep) && break
+  sleep 0.1
+done
+quiet='^(trace|memory)=|/(environ|shadow)$'
 
 # attack DAEMON WORD...: each must be refused and, but for the quiet ones, in the log.
 attack() {
@@ -144,6 +166,14 @@ kill "$bystander"
 for daemon in keyd stated netd runnerd; do
   [[ -d /proc/${pid[$daemon]} ]] || fail "$daemon did not live through it"
 done
-person /usr/bin/auspex lab --stop "$(dirname "$home")" > /tmp/stop.out 2>&1 || fail "the kept lab could not be stopped: $(cat /tmp/stop.out)"
+"${manager[@]}" stop auspex-vm-{netd,runnerd,stated,keyd}
+}
+
+case $part in
+  work) at_work ;;
+  takeover) taken_over ;;
+  all) at_work; taken_over ;;
+  *) die "there is no part '$part'" ;;
+esac
 [[ $failures -eq 0 ]] || { echo "$failures failed"; exit 1; }
 echo "all profiles hold"
