@@ -20,8 +20,10 @@
 #include <string>
 #include <thread>
 
+#include "common/base/sanitized.h"
 #include "common/harden/harden.h"
 #include "keyd/syscalls.h"
+#include "tests/support/skip.h"
 
 namespace auspex::keyd {
 namespace {
@@ -60,6 +62,7 @@ End UnderTheList(const std::function<void()>& body) {
 }
 
 TEST(KeydFilterLive, WhatKeydNeedsGoesOn) {
+  AUSPEX_SKIP_UNLESS(!kSanitized, "a build without a sanitizer, which makes calls of its own");
   EXPECT_TRUE(UnderTheList([] {
                 std::thread([] { std::string text(1 << 20, 'x'); }).join();
                 void* page = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE,
@@ -143,6 +146,7 @@ TEST(KeydFilterLive, AThreadMadeBeforeIsBoundToo) {
 
 // A defect that aborts must still say so: the filter is not what ends it, and its words come out.
 TEST(KeydFilterLive, AnAbortIsStillReadable) {
+  AUSPEX_SKIP_UNLESS(!kSanitized, "a build without a sanitizer, which makes calls of its own");
   EXPECT_EQ(UnderTheList([] { std::abort(); }).signal(), SIGABRT);
   const End thrown = UnderTheList([] { std::thread([] { throw 1; }).join(); });
   EXPECT_EQ(thrown.signal(), SIGABRT);
