@@ -8,7 +8,7 @@ namespace {
 
 // Reasons whose coming or going changes what the coordinator may route here.
 bool ChangesRouting(const std::string& reason) {
-  return reason == "self_paused" || reason == "no_runner";
+  return reason == "self_paused" || reason == "no_runner" || reason == "hot";
 }
 
 }  // namespace

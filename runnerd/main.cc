@@ -18,6 +18,8 @@
 #include "common/ipc/role_server.h"
 #include "common/log/log.h"
 #include "runnerd/cgroup/tree.h"
+#include "runnerd/govern.h"
+#include "runnerd/governor_loop.h"
 #include "runnerd/isolation.h"
 #include "runnerd/keyd_client.h"
 #include "runnerd/leftovers.h"
@@ -36,9 +38,9 @@ namespace auspex::runnerd {
 namespace {
 
 constexpr int kCleanStop = 0, kRefusedToStart = 2;
-// What running units get at a stop. What is not done by then is killed and left to stated, which
-// hands it out again: the coordinator's lease still runs, so nothing is lost and nothing has to be
-// refused.
+// What running units get at a stop. What is not done by then is killed and refused, so that the
+// coordinator can give it to somebody else at once; what no executor ran for yet is left to stated,
+// which hands it out again after the next start.
 constexpr double kStopGraceSeconds = 5;
 
 absl::Status InStep(std::string_view step, const absl::Status& status) {
@@ -54,7 +56,9 @@ absl::Status EnterView(const Daemon& daemon, const SandboxHost& host) {
   for (const std::string& program : {host.unit_init, host.unpack, host.bubblewrap}) {
     if (!program.empty()) also.push_back(program.substr(0, program.rfind('/')));
   }
-  if (const std::string root = daemon.flag("--thermal-root"); !root.empty()) also.push_back(root);
+  for (const char* flag : {"--thermal-root", "--gauges-root"}) {
+    if (const std::string root = daemon.flag(flag); !root.empty()) also.push_back(root);
+  }
   ASSIGN_OR_RETURN(const ViewRules rules,
                    ViewOfHost(daemon.config(), daemon.layout(), std::move(also)));
   const absl::Status status = EnterPrivateView(rules);
@@ -142,13 +146,22 @@ absl::Status Serve(Daemon& daemon) {
   Monitor* monitor_handle = nullptr;
   WorkLoop work(to_stated, stated, pipeline, at_start.slots,
                 [&monitor_handle] { monitor_handle->ReportAgain(); });
-  Monitor monitor({thermal, load_config,
-                   [&stated](const std::string& json) { return stated.ReportCapabilities(json); },
-                   [&work] { work.slots().EndAll(EndReason::kThermal); }, "", AUSPEX_VERSION});
+  GovernorLoop governor({thermal, load_config,
+                         [&](const Verdict& verdict, const Config& config) {
+                           if (work.slots().Obey(OrdersFor(verdict, config, cgroups->can_freeze())))
+                             monitor_handle->LookAgain();
+                         },
+                         daemon.flag("--gauges-root"), daemon.state_dir()});
+  Monitor monitor(
+      {thermal, load_config,
+       [&stated](const std::string& json) { return stated.ReportCapabilities(json); },
+       [&](const Config& config) { return ConditionNow(governor.Last(), work.slots(), config); },
+       [&stated](const Condition& condition) { return stated.ReportCondition(condition); }, "",
+       AUSPEX_VERSION});
   monitor_handle = &monitor;
 
   SelfTest self_test(host, thermal, isolation, ReachedFor(daemon.layout()));
-  SandboxesService service(work.slots(), isolation, load_config, host, self_test);
+  SandboxesService service(work.slots(), isolation, governor, load_config, host, self_test);
   RoleServer::Options role;
   role.role = "runnerd/owner";
   role.socket_path = daemon.layout().Socket("runnerd", "owner");
@@ -158,6 +171,8 @@ absl::Status Serve(Daemon& daemon) {
 
   SayCgroups(*cgroups);
   isolation.StartInBackground();
+  // Before there is a unit: none is to begin on a machine that nobody has looked at.
+  governor.Start();
   monitor.Start();
   work.Start();
   LogInfo("serving",
@@ -168,6 +183,7 @@ absl::Status Serve(Daemon& daemon) {
     return Cat(work.slots().ListRunning().size(), " of ", work.slots().count(), " slots busy");
   });
   work.Stop(kStopGraceSeconds);
+  governor.Stop();
   monitor.Stop();
   server->Shutdown();
   LogInfo("stopped", {{"signal", signal}});
@@ -178,6 +194,7 @@ int Main(int argc, char** argv) {
   absl::StatusOr<Daemon> daemon = Daemon::Init(
       "runnerd", argc, argv,
       {{"--programs", true, "folder of auspex-unit-init and auspex-unpack"},
+       {"--gauges-root", true, "folder with another proc for load and memory pressure"},
        {"--thermal-root", true, "folder with thermal_zone* (default /sys/class/thermal)"}});
   const absl::Status status = daemon.ok() ? Serve(*daemon) : daemon.status();
   if (status.ok()) return kCleanStop;

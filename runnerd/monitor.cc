@@ -44,37 +44,66 @@ void Monitor::ReportAgain() {
   changed_.notify_all();
 }
 
+void Monitor::LookAgain() {
+  std::lock_guard lock(mutex_);
+  look_ = true;
+  changed_.notify_all();
+}
+
+Config Monitor::ConfigNow() const {
+  absl::StatusOr<Config> loaded = parts_.load_config();
+  if (loaded.ok()) return *std::move(loaded);
+  // As for a unit: settings that cannot be read mean off.
+  Config config;
+  config.execution_policy = ExecutionPolicy::kOff;
+  return config;
+}
+
+void Monitor::TellCapabilities(const Config& config, bool again) {
+  const ThermalReading reading = parts_.thermal.Last();
+  const JsonValue capabilities =
+      ComposeCapabilities(MeasureHost(parts_.host_root, config.models_store_dir), config,
+                          parts_.thermal.has_sensor() ? &reading : nullptr,
+                          parts_.thermal.thresholds(), parts_.worker_version);
+  const std::string lasting = WithoutMeasurements(capabilities);
+  const auto now = steady_clock::now();
+  if (!again && lasting == told_capabilities_ && now - capabilities_at_ < kReportEvery) return;
+  const bool ok = parts_.report(WriteCanonical(capabilities)).ok();
+  told_capabilities_ = ok ? lasting : std::string();
+  capabilities_at_ = now;
+}
+
+void Monitor::TellCondition(const Config& config, bool again) {
+  Condition condition = parts_.condition(config);
+  const auto now = steady_clock::now();
+  if (!again && condition == told_condition_ && now - condition_at_ < kReportEvery) return;
+  if (parts_.report_condition(condition).ok()) {
+    told_condition_ = std::move(condition);
+  } else {
+    told_condition_.reset();
+  }
+  condition_at_ = now;
+}
+
 void Monitor::Watch() {
-  std::string reported;
-  steady_clock::time_point reported_at{};
-  for (;;) {
-    const ThermalReading reading = parts_.thermal.Measure();
-    if (reading.state == ThermalState::kCritical) parts_.overheated();
-    absl::StatusOr<Config> loaded = parts_.load_config();
-    // As for a unit: settings that cannot be read mean off.
-    Config config;
-    if (loaded.ok()) {
-      config = *std::move(loaded);
-    } else {
-      config.execution_policy = ExecutionPolicy::kOff;
-    }
-    const JsonValue capabilities =
-        ComposeCapabilities(MeasureHost(parts_.host_root, config.models_store_dir), config,
-                            parts_.thermal.has_sensor() ? &reading : nullptr,
-                            parts_.thermal.thresholds(), parts_.worker_version);
-    const std::string lasting = WithoutMeasurements(capabilities);
-    std::unique_lock lock(mutex_);
-    if (stopping_) return;
+  std::unique_lock lock(mutex_);
+  auto measured_at = steady_clock::time_point::min();
+  while (!stopping_) {
+    const bool again = std::exchange(again_, false);
+    look_ = false;
+    lock.unlock();
+    const Config config = ConfigNow();
     const auto now = steady_clock::now();
-    if (std::exchange(again_, false) || lasting != reported || now - reported_at >= kReportEvery) {
-      lock.unlock();
-      const bool ok = parts_.report(WriteCanonical(capabilities)).ok();
-      lock.lock();
-      reported = ok ? lasting : std::string();
-      reported_at = now;
+    // The condition is what has to be quick; looking at devices and models is not for every time.
+    // What the coordinator is told about the heat goes first: it is asked for work by that.
+    if (again || measured_at == steady_clock::time_point::min() ||
+        now - measured_at >= kLookEvery || parts_.condition(config) != told_condition_) {
+      TellCapabilities(config, again);
+      measured_at = now;
     }
-    changed_.wait_for(lock, kLookEvery, [this] { return stopping_ || again_; });
-    if (stopping_) return;
+    TellCondition(config, again);
+    lock.lock();
+    changed_.wait_for(lock, kLookEvery, [this] { return stopping_ || again_ || look_; });
   }
 }
 

@@ -80,6 +80,30 @@ void RunControl::ClearFreezeEvent() {
   [[maybe_unused]] ssize_t n = read(freeze_event_.get(), &count, sizeof count);
 }
 
+void RunControl::SetHeld(bool held) {
+  std::lock_guard lock(mutex_);
+  held_ = held;
+  changed_.notify_all();
+}
+
+bool RunControl::BeginExecutor() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return !held_ || reason_ != EndReason::kNone; });
+  if (reason_ != EndReason::kNone) return false;
+  phase_ = UnitPhase::kExecuting;
+  return true;
+}
+
+void RunControl::EndExecutor() {
+  std::lock_guard lock(mutex_);
+  phase_ = UnitPhase::kDone;
+}
+
+UnitPhase RunControl::phase() const {
+  std::lock_guard lock(mutex_);
+  return phase_;
+}
+
 void RunControl::NoteKilled() {
   std::lock_guard lock(mutex_);
   killed_ = true;

@@ -23,9 +23,16 @@ enum class EndReason {
   kEnded,          // stated withdrew the unit: nothing is to be reported
   kAborted,        // the owner aborted it
   kThermal,        // too hot
+  kLoad,           // the machine has other work
+  kMemory,         // the machine is short of memory
+  kDisk,           // the machine is short of free disk
   kFrozenTooLong,  // frozen for longer than the owner allows
-  kStopping,       // runnerd stops: nothing is reported, stated hands the unit out again
+  kStopping,       // runnerd stops: refused when its executor ran, else stated hands it out again
 };
+
+// Where a unit is between its start and its report. The governor holds what prepares, freezes or
+// ends what executes, and leaves alone what is only to be reported.
+enum class UnitPhase { kPreparing, kExecuting, kDone };
 
 class RunControl {
  public:
@@ -58,6 +65,15 @@ class RunControl {
   int freeze_fd() const { return freeze_event_.get(); }
   void ClearFreezeEvent();
 
+  // While held no executor begins.
+  void SetHeld(bool held);
+  // kPreparing -> kExecuting: waits while held. False when an end was asked for: nothing is to be
+  // started.
+  bool BeginExecutor();
+  // kExecuting -> kDone.
+  void EndExecutor();
+  UnitPhase phase() const;
+
   // SIGKILL was needed.
   void NoteKilled();
   // No process of the unit is left, and none will be started.
@@ -74,7 +90,8 @@ class RunControl {
   std::condition_variable changed_;
   EndReason reason_ = EndReason::kNone;
   int64_t kill_at_ = 0;
-  bool finished_ = false, killed_ = false, frozen_ = false;
+  bool finished_ = false, killed_ = false, frozen_ = false, held_ = false;
+  UnitPhase phase_ = UnitPhase::kPreparing;
   int next_key_ = 1;
   std::map<int, std::function<void()>> cancels_;
 };

@@ -28,6 +28,11 @@ absl::Status CheckSpec(const SandboxHost& host, const SandboxSpec& spec) {
   if (spec.package_fd >= 0 && spec.unpack_fd >= 0)
     return absl::InvalidArgumentError("sandbox: a package and a folder to unpack into");
   RETURN_IF_ERROR(CheckHostPath(spec.working_directory));
+  for (const std::string& device : spec.devices) {
+    RETURN_IF_ERROR(CheckHostPath(device));
+    if (!device.starts_with("/dev/"))
+      return absl::InvalidArgumentError(Cat("sandbox: ", Printable(device), " is not below /dev"));
+  }
   for (const auto& [name, value] : spec.environment) {
     if (name.empty() ||
         name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") != std::string::npos) {
@@ -81,6 +86,8 @@ void AddFiles(Line& line, const SandboxHost& host, const SandboxSpec& spec,
   // lend to tenants, and nothing a tenant needs is written there.
   line.Add({"--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"});
   if (spec.shm_octets > 0) line.Add({"--size", Cat(spec.shm_octets), "--tmpfs", "/dev/shm"});
+  // By path: bubblewrap binds devices by no descriptor, and only root makes nodes in /dev.
+  for (const std::string& device : spec.devices) line.Add({"--dev-bind", device, device});
   line.Add({"--remount-ro", "/dev"});
   if (spec.unit_octets > 0) {
     line.Add({"--perms", "0700", "--size", Cat(spec.unit_octets), "--tmpfs", unit_init::kUnitDir});
@@ -128,7 +135,7 @@ absl::StatusOr<std::vector<std::string>> SandboxArguments(const SandboxHost& hos
 absl::Status PutIntoSandbox(const SandboxHost& host, const SandboxSpec& spec, RunRequest& request) {
   ASSIGN_OR_RETURN(request.arguments, SandboxArguments(host, spec));
   ASSIGN_OR_RETURN(request.shown, OpenPlaces(ShownPlaces(host, spec)));
-  request.seccomp = &host.seccomp;
+  request.seccomp = spec.devices.empty() ? &host.seccomp : &host.seccomp_with_devices;
   request.cgroups = host.cgroups;
   return absl::OkStatus();
 }

@@ -31,6 +31,8 @@ struct SandboxSpec {
   uint64_t unit_octets = 64 << 20;  // size of /unit; 0: no /unit at all
   uint64_t shm_octets = 64 << 20;   // size of /dev/shm; 0: none
   bool system_files = true;         // /usr, /etc: needed by everything that is not static
+  // Nodes below /dev that are shown too; CheckNodes of gpu.h has looked at them.
+  std::vector<std::string> devices;
   // Folders by descriptor, lent: what was verified is what is bound. -1: none. At most one of them.
   int package_fd = -1;  // shown read-only as /package
   int unpack_fd = -1;   // shown writable as /out; only for auspex-unpack

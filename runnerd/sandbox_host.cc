@@ -117,6 +117,7 @@ absl::StatusOr<SandboxHost> SandboxHost::Prepare(const Options& options) {
     }
   }
   ASSIGN_OR_RETURN(host.seccomp, BuildSeccompFilter(TenantPolicy()));
+  ASSIGN_OR_RETURN(host.seccomp_with_devices, BuildSeccompFilter(DevicePolicy()));
   return host;
 }
 

@@ -29,6 +29,7 @@ struct SandboxHost {
   std::vector<RootLink> root_links;       // /bin -> usr/bin and so on, as on a merged-usr host
   std::vector<std::string> root_folders;  // the same names where they are real folders
   UniqueFd seccomp;                       // see seccomp_filter.h
+  UniqueFd seccomp_with_devices;          // for units that the owner gave accelerators
   // Lent: where sandboxes get their cgroups; null: nowhere.
   CgroupTree* cgroups = nullptr;
 

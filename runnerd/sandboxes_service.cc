@@ -3,6 +3,7 @@
 
 #include "common/ipc/channel.h"
 #include "common/log/log.h"
+#include "runnerd/gpu.h"
 #include "runnerd/limits_shown.h"
 #include "runnerd/sandbox_arguments.h"
 #include "runnerd/seccomp_policy.h"
@@ -34,12 +35,21 @@ grpc::Status SandboxesService::GetStatus(grpc::ServerContext*, const v1::GetStat
     entry->set_assignment_id(running.unit.assignment_id.str());
     entry->set_tenant_id(running.unit.tenant_id.str());
     entry->set_started_at_unix_micros(running.started_at_micros);
+    entry->set_frozen(running.frozen);
+    entry->mutable_devices()->Assign(running.unit.devices.begin(), running.unit.devices.end());
   }
   // Settings that cannot be read count as off, as they do for a unit.
   status->set_execution_policy(std::string(
       ExecutionPolicyWord(config.ok() ? config->execution_policy : ExecutionPolicy::kOff)));
   if (const std::optional<ProbeResult> probe = isolation_.Last())
     PutLayers(probe->layers, status->mutable_layers());
+  const Verdict verdict = governor_.Last();
+  status->set_strain(std::string(StrainWord(verdict.strain)));
+  status->set_strain_reason(verdict.reason);
+  if (config.ok() && GpuIsOn(*config)) {
+    status->mutable_gpu_devices()->Assign(config->gpu_devices.begin(), config->gpu_devices.end());
+    status->mutable_gpu_tenants()->Assign(config->gpu_tenants.begin(), config->gpu_tenants.end());
+  }
   status->set_ran_under(!config.ok() || config->use_bubblewrap ? "strict" : "permissive");
   return grpc::Status::OK;
 }

@@ -8,6 +8,7 @@
 
 #include "auspex/runnerd/v1/runnerd.grpc.pb.h"
 #include "common/config/config.h"
+#include "runnerd/governor_loop.h"
 #include "runnerd/isolation.h"
 #include "runnerd/sandbox_host.h"
 #include "runnerd/self_test.h"
@@ -18,11 +19,12 @@ namespace auspex::runnerd {
 class SandboxesService final : public v1::Sandboxes::Service {
  public:
   // Everything is lent.
-  SandboxesService(Slots& slots, Isolation& isolation,
+  SandboxesService(Slots& slots, Isolation& isolation, const GovernorLoop& governor,
                    std::function<absl::StatusOr<Config>()> load_config, const SandboxHost& host,
                    runnerd::SelfTest& self_test)
       : slots_(slots),
         isolation_(isolation),
+        governor_(governor),
         load_config_(std::move(load_config)),
         host_(host),
         self_test_(self_test) {}
@@ -41,6 +43,7 @@ class SandboxesService final : public v1::Sandboxes::Service {
  private:
   Slots& slots_;
   Isolation& isolation_;
+  const GovernorLoop& governor_;
   const std::function<absl::StatusOr<Config>()> load_config_;
   const SandboxHost& host_;
   runnerd::SelfTest& self_test_;

@@ -175,4 +175,20 @@ const SeccompPolicy& TenantPolicy() {
   return policy;
 }
 
+const SeccompPolicy& DevicePolicy() {
+  static const SeccompPolicy policy = [] {
+    SeccompPolicy with_devices = TenantPolicy();
+    // The second octet of a request is its driver's letter. Terminals have 'T' and get nothing more.
+    constexpr uint64_t kLetter = 0xff00;
+    with_devices.ruled.push_back(
+        {"ioctl",
+         1,
+         kLetter,
+         {'F' << 8, 0, 'K' << 8, 'd' << 8},
+         "NVIDIA ('F'; its unified memory has none), AMD's compute ('K') and graphics ('d')"});
+    return with_devices;
+  }();
+  return policy;
+}
+
 }  // namespace auspex::runnerd

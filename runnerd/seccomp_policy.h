@@ -47,6 +47,9 @@ struct SeccompPolicy {
 
 // The policy of every sandbox.
 const SeccompPolicy& TenantPolicy();
+// The same, and what talks to the drivers of accelerators: for units of tenants whom the owner gave
+// their nodes.
+const SeccompPolicy& DevicePolicy();
 
 }  // namespace auspex::runnerd
 

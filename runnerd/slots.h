@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -36,8 +37,15 @@ class Slots {
 
   // Ends the unit of an assignment; one that waits is dropped. Nothing happens for an unknown one.
   void End(const std::string& assignment_id, EndReason reason, double grace_seconds = 0);
-  // Ends everything that runs.
-  void EndAll(EndReason reason);
+  // What the governor asks for, at every look; the same orders again change nothing.
+  struct Orders {
+    EndReason strain = EndReason::kNone;  // why no executor is to run; kNone: they may
+    bool hold = false;                    // nothing new is begun; false: it is, and will be refused
+    bool freeze = true;                   // what executes is frozen; false: it is ended
+    double max_frozen_seconds = 600;      // what waits or prepares for so long is ended too
+  };
+  // True when they were other orders than the last, or the number of what is frozen has changed.
+  bool Obey(const Orders& orders);
 
   enum class AbortOutcome { kNotRunning, kTerminated, kKilled };
   // SIGTERM, then SIGKILL after the grace; returns when every unit of that id is gone.
@@ -46,8 +54,11 @@ class Slots {
   struct Running {
     Unit unit;
     int64_t started_at_micros = 0;
+    bool frozen = false;  // its executor, or its preparation before that
   };
   std::vector<Running> ListRunning() const;
+  // How many of those are frozen.
+  int CountFrozen() const;
   int count() const { return static_cast<int>(threads_.size()); }
 
   // Takes no more units, lets the running ones finish for up to `grace_seconds`, then ends them
@@ -61,15 +72,21 @@ class Slots {
     RunControl control;
     bool running = false;
     int64_t started_at_micros = 0;
+    bool frozen = false;
+    std::optional<int64_t> strained_at;  // monotonic; since when orders have kept it from running
   };
   void Serve();
+  // The first that may begin, or that was ended while it waited; none: null.
+  std::shared_ptr<Entry> TakeNext() /* mutex_ held */;
 
   const Work work_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::string, std::shared_ptr<Entry>> entries_;  // by assignment id
   std::deque<std::shared_ptr<Entry>> queue_;
-  bool stopping_ = false;
+  bool stopping_ = false, held_ = false;
+  EndReason strain_ = EndReason::kNone;
+  int frozen_ = 0;
   std::vector<std::thread> threads_;
 };
 

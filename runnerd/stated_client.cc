@@ -36,6 +36,7 @@ constexpr uint64_t kMaxArchive = 64 << 20;
 auto PauseForReport(RunControl& control) {
   return [&control](double seconds) {
     const EndReason reason = control.reason();
+    // At a stop what stated did not take at once runs again after the next start.
     if (reason == EndReason::kEnded || reason == EndReason::kStopping) return true;
     if (reason == EndReason::kNone) {
       control.WaitRequested(seconds);
@@ -73,6 +74,7 @@ StatedClient::~StatedClient() = default;
 absl::Status StatedClient::Begin(const Unit& unit, RunControl& control) {
   rpc::BeginUnitRequest request;
   request.set_assignment_id(unit.assignment_id.str());
+  request.mutable_devices()->Assign(unit.devices.begin(), unit.devices.end());
   rpc::BeginUnitResponse answer;
   return CallUntilAnswered(
       "stated.BeginUnit",
@@ -134,6 +136,21 @@ absl::Status StatedClient::ReportCapabilities(const std::string& canonical_json)
   context.set_wait_for_ready(true);
   return FromGrpc(stub_->work->ReportCapabilities(&context, request, &answer),
                   "stated.ReportCapabilities");
+}
+
+absl::Status StatedClient::ReportCondition(const Condition& condition) {
+  rpc::Condition request;
+  request.set_strain(condition.strain);
+  request.set_reason(condition.reason);
+  request.set_frozen(static_cast<uint32_t>(condition.frozen));
+  request.mutable_gpu_devices()->Assign(condition.gpu_devices.begin(), condition.gpu_devices.end());
+  request.mutable_gpu_tenants()->Assign(condition.gpu_tenants.begin(), condition.gpu_tenants.end());
+  rpc::ReportConditionResponse answer;
+  grpc::ClientContext context;
+  SetDeadline(context, kReportSeconds);
+  context.set_wait_for_ready(true);
+  return FromGrpc(stub_->work->ReportCondition(&context, request, &answer),
+                  "stated.ReportCondition");
 }
 
 absl::Status StatedClient::Fetch(const Sha256Hex& manifest_sha256, int fd, RunControl& control) {

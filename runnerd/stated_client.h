@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "runnerd/condition.h"
 #include "runnerd/package_store.h"
 #include "runnerd/run_control.h"
 #include "runnerd/unit.h"
@@ -35,6 +36,7 @@ class StatedClient final : public ArchiveSource {
 
   // One attempt; a later report follows anyway.
   absl::Status ReportCapabilities(const std::string& canonical_json);
+  absl::Status ReportCondition(const Condition& condition);
 
   absl::Status Fetch(const Sha256Hex& manifest_sha256, int fd, RunControl& control) override;
   void Drop(const Sha256Hex& manifest_sha256) override;

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "common/ids/ids.h"
 #include "common/wire/refusal.h"
@@ -24,6 +25,7 @@ struct Unit {
   std::string created_at;         // ISO 8601, for the executor
   std::string canonical_payload;  // one canonical JSON object
   bool sensitive_accepted = false;
+  std::vector<std::string> devices;  // nodes below /dev that its executor may open at most
 };
 
 // The unit is not done; the coordinator is told why.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "runnerd/unit_pipeline.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <optional>
@@ -13,6 +14,7 @@
 #include "runnerd/attestation.h"
 #include "runnerd/executor_call.h"
 #include "runnerd/executor_output.h"
+#include "runnerd/gpu.h"
 #include "runnerd/init/protocol.h"
 #include "runnerd/init_report.h"
 #include "runnerd/sandbox_arguments.h"
@@ -29,9 +31,19 @@ Refusal SandboxUnavailable(std::string_view why) {
   return Refuse(RefusalKind::kSandboxUnavailable, Cat("sandbox unavailable: ", why));
 }
 
-// What an end that was asked for means for the unit.
-std::variant<Refusal, Withdrawn> EndOf(EndReason reason) {
+// What an end that was asked for means for the unit. A stop of the worker costs only what had to be
+// killed: everything else runs after the next start.
+std::variant<Refusal, Withdrawn> EndOf(EndReason reason, bool killed = false) {
   switch (reason) {
+    case EndReason::kStopping:
+      if (!killed) break;
+      return Refuse(RefusalKind::kRunnerFailed, "the worker was stopped while the unit ran");
+    case EndReason::kLoad:
+      return Refuse(RefusalKind::kRunnerFailed, "load: the machine is busy with other work");
+    case EndReason::kMemory:
+      return Refuse(RefusalKind::kRunnerFailed, "memory: the machine is short of memory");
+    case EndReason::kDisk:
+      return Refuse(RefusalKind::kRunnerFailed, "disk: the machine is short of free disk");
     case EndReason::kAborted:
       return Refuse(RefusalKind::kRunnerFailed, "aborted by the owner");
     case EndReason::kThermal:
@@ -43,7 +55,6 @@ std::variant<Refusal, Withdrawn> EndOf(EndReason reason) {
                     "governor.max_frozen_seconds");
     case EndReason::kNone:
     case EndReason::kEnded:
-    case EndReason::kStopping:
       break;
   }
   return Withdrawn{};
@@ -160,7 +171,20 @@ UnitOutcome UnitPipeline::Run(const Unit& unit, RunControl& control) {
       CleanReason(Cat("the result could not be signed: ", std::string(result.status().message()))));
 }
 
+std::vector<std::string> UnitPipeline::DevicesFor(const Unit& unit) const {
+  const absl::StatusOr<Config> config = parts_.load_config();
+  // The built-in echo opens none.
+  if (!config.ok() || !config->use_bubblewrap ||
+      PolicyFor(*config, unit.tenant_id.str()) != ExecutionPolicy::kProvisioned) {
+    return {};
+  }
+  return DevicesOf(*config, unit.tenant_id);
+}
+
 UnitPipeline::Step UnitPipeline::RunByPolicy(const Unit& unit, RunControl& control) {
+  // It waited for too long, or was ended while it did.
+  if (control.requested())
+    return std::visit([](auto end) -> Step { return end; }, EndOf(control.reason()));
   if (parts_.thermal.Measure().state == ThermalState::kCritical) {
     return Refuse(RefusalKind::kThermalCritical, "temperature is critical");
   }
@@ -242,6 +266,13 @@ UnitPipeline::Step UnitPipeline::RunTenant(const Unit& unit, const Config& confi
       TenantSandbox(unit, package.manifest, package.folder.get(), *now);
   if (!spec.ok())
     return Refuse(RefusalKind::kExecutorRefused, std::string(spec.status().message()));
+  // What the audit row says at most, and what the owner still says.
+  for (const std::string& device : DevicesOf(*now, unit.tenant_id)) {
+    if (std::find(unit.devices.begin(), unit.devices.end(), device) != unit.devices.end())
+      spec->devices.push_back(device);
+  }
+  if (const absl::Status nodes = CheckNodes(spec->devices); !nodes.ok())
+    return Refuse(RefusalKind::kExecutorRefused, std::string(nodes.message()));
   RunRequest request;
   const absl::Status put = PutIntoSandbox(parts_.host, *spec, request);
   if (!put.ok()) return SandboxUnavailable(std::string(put.message()));
@@ -260,13 +291,16 @@ UnitPipeline::Step UnitPipeline::RunAndRead(RunRequest request, std::string_view
   if (!input_file.ok())
     return Refuse(RefusalKind::kRunnerFailed, std::string(input_file.status().message()));
   request.input_fd = input_file->get();
+  if (!control.BeginExecutor())
+    return std::visit([](auto end) -> Step { return end; }, EndOf(control.reason()));
   absl::StatusOr<RunOutcome> outcome = RunProcessTree(request, control);
+  control.EndExecutor();
   if (!outcome.ok()) return SandboxUnavailable(std::string(outcome.status().message()));
   if (outcome->usage.cpu_micros) LogUsage(unit, *outcome);
   const bool asked = outcome->end == RunOutcome::End::kRequested;
   if (asked) {
     // Aborted or ended: what the executor may still have written does not count.
-    return std::visit([](auto end) -> Step { return end; }, EndOf(control.reason()));
+    return std::visit([](auto end) -> Step { return end; }, EndOf(control.reason(), true));
   }
   if (outcome->end == RunOutcome::End::kDeadline) {
     return Refuse(

@@ -50,6 +50,9 @@ class UnitPipeline {
   // before.
   UnitOutcome Run(const Unit& unit, RunControl& control);
 
+  // The nodes below /dev that the unit may open by the owner's settings of now.
+  std::vector<std::string> DevicesFor(const Unit& unit) const;
+
  private:
   using Step = std::variant<UnitResult, Refusal, Withdrawn>;
   Step RunByPolicy(const Unit& unit, RunControl& control);

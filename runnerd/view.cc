@@ -59,6 +59,9 @@ absl::StatusOr<ViewRules> ViewOfHost(const Config& config, const Layout& layout,
   RETURN_IF_ERROR(ShowNeighbour(layout, "keyd", "result", rules));
   RETURN_IF_ERROR(ShowNeighbour(layout, "stated", "run", rules));
   rules.devices = {"kfd", "dri"};
+  constexpr std::string_view kDev = "/dev/";
+  for (const std::string& device : config.gpu_devices)
+    rules.devices.push_back(device.substr(kDev.size()));
   const std::unique_ptr<DIR, int (*)(DIR*)> list(::opendir("/dev"), ::closedir);
   while (list != nullptr) {
     const dirent* entry = ::readdir(list.get());

@@ -36,9 +36,9 @@ absl::StatusOr<Unit> ParseUnit(const rpc::RunUnit& item) {
   JsonLimits limits;
   limits.max_octets = kMaxCanonicalPayload;
   RETURN_IF_ERROR(CheckCanonicalObject(item.canonical_payload(), limits));
-  return Unit{std::move(assignment_id), std::move(unit_id),       std::move(tenant_id),
-              std::move(label),         std::move(manifest),      item.created_at(),
-              item.canonical_payload(), item.sensitive_accepted()};
+  return Unit{std::move(assignment_id), std::move(unit_id),        std::move(tenant_id),
+              std::move(label),         std::move(manifest),       item.created_at(),
+              item.canonical_payload(), item.sensitive_accepted(), {}};
 }
 
 }  // namespace
@@ -107,6 +107,7 @@ void WorkLoop::ReadForEver() {
       } else if (item.has_run()) {
         absl::StatusOr<Unit> unit = ParseUnit(item.run());
         if (unit.ok()) {
+          unit->devices = pipeline_.DevicesFor(*unit);
           slots_.Add(*std::move(unit));  // one that is in hand already simply goes on
         } else {
           stated_.RefuseUnparsed(item.run().assignment_id(),

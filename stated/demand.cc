@@ -8,7 +8,7 @@
 
 namespace auspex::stated {
 
-absl::StatusOr<Demand> ComputeDemand(Context& context, uint32_t slots) {
+absl::StatusOr<Demand> ComputeDemand(Context& context, uint32_t slots, std::string_view strain) {
   Demand demand;
   // Read before the rows: a slot that frees meanwhile brings one more change, never one less.
   demand.generation = context.changes.Version(Topic::kSlotFreed) + 1;
@@ -30,6 +30,8 @@ absl::StatusOr<Demand> ComputeDemand(Context& context, uint32_t slots) {
       demand.reason = "no_runner";
     } else if (contact.self_paused) {
       demand.reason = "self_paused";
+    } else if (!strain.empty()) {
+      demand.reason = strain;
     } else if (in_hand >= slots) {
       demand.reason = "busy";
     } else {

@@ -22,8 +22,10 @@ struct Demand {
   friend bool operator==(const Demand&, const Demand&) = default;
 };
 
-// `slots` is what the runner declared; 0: there is none.
-absl::StatusOr<Demand> ComputeDemand(Context& context, uint32_t slots);
+// `slots` is what the runner declared; 0: there is none. `strain` is the word of its condition, of
+// static storage; empty: units may run.
+absl::StatusOr<Demand> ComputeDemand(Context& context, uint32_t slots,
+                                     std::string_view strain = "");
 
 }  // namespace auspex::stated
 

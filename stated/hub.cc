@@ -69,6 +69,8 @@ absl::StatusOr<StatusReport> Hub::StatusNow() {
   live.netd_connected = netd_streams_ > 0;
   live.offline = contact_.Offline();
   live.thermal = capabilities_.thermal();
+  // What an earlier runnerd said counts no more.
+  if (live.slots > 0) live.condition = condition_.Get();
   return ComputeStatus(context_, live);
 }
 

@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "stated/capabilities.h"
+#include "stated/condition.h"
 #include "stated/contact.h"
 #include "stated/context.h"
 #include "stated/demand.h"
@@ -44,11 +45,14 @@ class Hub {
   Intake& intake() { return intake_; }
   Policy& policy() { return policy_; }
   CapabilityReport& capabilities() { return capabilities_; }
+  ConditionReport& condition() { return condition_; }
   WorkQueue& work() { return work_; }
   OutboxQueue& outbox() { return outbox_; }
   PackageSpool& packages() { return packages_; }
 
-  absl::StatusOr<Demand> DemandNow() { return ComputeDemand(context_, work_.slots()); }
+  absl::StatusOr<Demand> DemandNow() {
+    return ComputeDemand(context_, work_.slots(), condition_.Get().strain);
+  }
   absl::StatusOr<StatusReport> StatusNow();
   // The object for a heartbeat.
   absl::StatusOr<std::string> CapabilitiesNow();
@@ -77,6 +81,7 @@ class Hub {
   Intake intake_;
   Policy policy_;
   CapabilityReport capabilities_;
+  ConditionReport condition_;
   WorkQueue work_;
   OutboxQueue outbox_;
   PackageSpool packages_;

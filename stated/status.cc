@@ -19,7 +19,10 @@ void NameState(StatusReport& report, const LiveState& live) {
   if (contact.hold_kind == "quarantine") return is("quarantined", contact.hold_reason);
   if (contact.hold_kind == "pause") return is("paused_by_operator", contact.hold_reason);
   if (contact.self_paused) return is("self_paused", "paused by the owner");
+  const Condition& condition = live.condition;
+  if (condition.strain == "hot") return is("overheating", condition.reason);
   if (live.thermal.state == "critical") return is("overheating", "the hottest sensor is critical");
+  if (!condition.strain.empty()) return is(condition.strain, condition.reason);
   if (live.offline) {
     if (!live.netd_connected) return is("offline", "netd is not connected");
     if (!contact.last_heartbeat_error.empty()) return is("offline", contact.last_heartbeat_error);
@@ -41,6 +44,7 @@ absl::StatusOr<StatusReport> ComputeStatus(Context& context, const LiveState& li
   report.slots = live.slots;
   report.netd_connected = live.netd_connected;
   report.thermal = live.thermal;
+  report.condition = live.condition;
   RETURN_IF_ERROR(context.db.Read([&](Connection& db) -> absl::Status {
     ASSIGN_OR_RETURN(report.identity, ReadIdentity(db));
     ASSIGN_OR_RETURN(report.contact, ReadContact(db));

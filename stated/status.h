@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "stated/capabilities.h"
+#include "stated/condition.h"
 #include "stated/contact.h"
 #include "stated/context.h"
 #include "stated/identity.h"
@@ -25,6 +26,7 @@ struct StatusReport {
   uint32_t slots = 0;
   bool netd_connected = false;
   CapabilityReport::Thermal thermal;
+  Condition condition;
   int64_t units_accepted = 0, units_running = 0, outbox_results = 0, outbox_refusals = 0;
   int64_t results_submitted = 0, results_terminal = 0, experiments = 0, refusals = 0;
   int64_t receipts_placeholder = 0, receipts_canonical = 0, receipts_none = 0, receipts_bad = 0;
@@ -36,6 +38,7 @@ struct LiveState {
   bool netd_connected = false;
   bool offline = false;
   CapabilityReport::Thermal thermal;
+  Condition condition;
 };
 
 absl::StatusOr<StatusReport> ComputeStatus(Context& context, const LiveState& live);

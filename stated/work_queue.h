@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -62,8 +63,9 @@ class WorkQueue {
   uint32_t slots() const;
 
   // What runnerd reports. The errors are those of stated.proto. Only a unit that the open session
-  // was given can begin.
-  absl::Status Begin(std::string_view untrusted_assignment);
+  // was given can begin. Devices that its executor may open go into the audit row.
+  absl::Status Begin(std::string_view untrusted_assignment,
+                     const std::vector<std::string>& untrusted_devices = {});
   absl::Status Complete(const UntrustedCompletion& untrusted);
   absl::Status Refuse(std::string_view untrusted_assignment, std::string_view untrusted_kind,
                       std::string_view untrusted_reason);

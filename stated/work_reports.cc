@@ -5,6 +5,7 @@
 #include "common/ids/ids.h"
 #include "common/log/log.h"
 #include "common/wire/refusal.h"
+#include "stated/condition.h"
 #include "stated/identity.h"
 #include "stated/outbox_rows.h"
 #include "stated/work_queue.h"
@@ -46,8 +47,13 @@ absl::Status StoreRefusal(Connection& db, UnitRow& unit, RefusalKind kind, std::
 
 }  // namespace
 
-absl::Status WorkQueue::Begin(std::string_view untrusted_assignment) {
+absl::Status WorkQueue::Begin(std::string_view untrusted_assignment,
+                              const std::vector<std::string>& untrusted_devices) {
   ASSIGN_OR_RETURN(const AssignmentId assignment, AssignmentId::Parse(untrusted_assignment));
+  RETURN_IF_ERROR(CheckDevices(untrusted_devices));
+  std::string note;
+  for (const std::string& device : untrusted_devices)
+    note += Cat(note.empty() ? "may open " : ", ", device);
   const bool handed = IsHanded(assignment.str());
   const absl::Status status = context_.db.Write([&](Connection& db) -> absl::Status {
     const int64_t now = context_.clock.NowMicros();
@@ -58,7 +64,7 @@ absl::Status WorkQueue::Begin(std::string_view untrusted_assignment) {
     }
     if (unit.state == UnitState::kRunning) return absl::OkStatus();
     RETURN_IF_ERROR(MoveUnit(db, unit, UnitEvent::kBegin, "", now));
-    return WriteAudit(db, "running", unit, "", now);
+    return WriteAudit(db, "running", unit, note, now);
   });
   if (!status.ok()) {
     // It is not to run any more: the slot is free again.

@@ -56,8 +56,13 @@ JsonObject ToJson(const Session& session, const stated_v1::Status& status, bool 
   object["idle_code"] = status.idle_code();
   object["netd_connected"] = status.netd_connected();
   object["slots"] = status.slots();
-  object["units"] =
-      JsonObject{{"waiting", status.units_accepted()}, {"running", status.units_running()}};
+  object["units"] = JsonObject{{"waiting", status.units_accepted()},
+                               {"running", status.units_running()},
+                               {"frozen", status.units_frozen()}};
+  JsonArray devices, tenants;
+  for (const std::string& device : status.gpu_devices()) devices.emplace_back(device);
+  for (const std::string& tenant : status.gpu_tenants()) tenants.emplace_back(tenant);
+  object["gpu"] = JsonObject{{"devices", std::move(devices)}, {"tenants", std::move(tenants)}};
   object["outbox"] =
       JsonObject{{"results", status.outbox_results()}, {"refusals", status.outbox_refusals()}};
   object["results"] = JsonObject{{"submitted", status.results_submitted()},
@@ -94,6 +99,17 @@ std::string HoldLine(const stated_v1::Status& status) {
   if (!status.hold_at().empty()) line += Cat(" since ", Clean(status.hold_at()));
   if (!status.hold_reason().empty()) line += Cat(": ", Clean(status.hold_reason()));
   return line;
+}
+
+// Who gets which devices, as runnerd has it.
+std::string GpuLine(const stated_v1::Status& status) {
+  if (status.slots() == 0) return "";
+  std::string devices, tenants;
+  for (const std::string& device : status.gpu_devices())
+    devices += Cat(devices.empty() ? "" : ", ", Clean(device));
+  for (const std::string& tenant : status.gpu_tenants())
+    tenants += Cat(tenants.empty() ? "" : ", ", Clean(tenant));
+  return devices.empty() || tenants.empty() ? "off" : Cat(devices, " for units of ", tenants);
 }
 
 // A line only when there is something to say.
@@ -140,8 +156,11 @@ void Show(const Session& session, const stated_v1::Status& status, bool running,
        {"beat-error", Clean(status.last_heartbeat_error())},
        {"poll-error", Clean(status.last_poll_error())},
        {"idle", Clean(status.idle_code())},
-       {"units", Cat(status.units_running(), " running, ", status.units_accepted(), " waiting, ",
-                     status.slots(), " slots")},
+       {"units", Cat(status.units_running(), " running, ",
+                     status.units_frozen() > 0 ? Cat(status.units_frozen(), " of them frozen, ")
+                                               : std::string(),
+                     status.units_accepted(), " waiting, ", status.slots(), " slots")},
+       {"gpu", GpuLine(status)},
        {"outbox",
         Cat(status.outbox_results(), " results, ", status.outbox_refusals(), " refusals to send")},
        {"progress",
@@ -196,7 +215,7 @@ void AddStatusVerb(CLI::App& app, Chosen& chosen) {
   status->footer(
       "The word is one of not_enrolled, quarantined, paused_by_operator, self_paused, "
       "overheating,\n"
-      "offline, running, no_runner, idle.\n\nExample: auspex status --json");
+      "load, memory, disk, offline, running, no_runner, idle.\n\nExample: auspex status --json");
   Runs(status, chosen, RunStatus);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "runnerd/init/landlock.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -9,6 +10,8 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <cstdio>
+#include <cstring>
 
 #include "runnerd/init/protocol.h"
 
@@ -21,7 +24,8 @@ constexpr long kCreateRuleset = 444, kAddRule = 445, kRestrictSelf = 446;
 constexpr unsigned kAskVersion = 1, kRulePathBeneath = 1;
 
 constexpr uint64_t kExecute = 1 << 0, kWriteFile = 1 << 1, kReadFile = 1 << 2, kReadDir = 1 << 3,
-                   kMakeChar = 1 << 6, kMakeBlock = 1 << 11, kTruncate = 1 << 14;
+                   kMakeChar = 1 << 6, kMakeBlock = 1 << 11, kTruncate = 1 << 14,
+                   kIoctlDevice = 1 << 15;
 // Bit counts of the file rights that each interface knows: REFER came with 2, TRUNCATE with 3,
 // IOCTL_DEV with 5.
 constexpr uint64_t FileRights(int abi) {
@@ -66,6 +70,30 @@ bool Allow(int ruleset, const Shown& shown, uint64_t known) {
   return added == 0;
 }
 
+// Nodes that this sandbox shows besides those of every sandbox: accelerators that the owner gave the
+// tenant. Nothing else can put a node there.
+bool AllowGranted(int ruleset, const char* folder, uint64_t known, int depth) {
+  DIR* list = opendir(folder);
+  if (list == nullptr) return errno == ENOENT;
+  bool done = true;
+  for (const dirent* entry = nullptr; done && (entry = readdir(list)) != nullptr;) {
+    if (entry->d_name[0] == '.') continue;
+    char path[512];
+    const int length = snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+    struct stat info {};
+    if (length < 0 || length >= static_cast<int>(sizeof path) || lstat(path, &info) != 0) continue;
+    if (S_ISDIR(info.st_mode) && depth > 0 && strcmp(path, kShmDir) != 0 &&
+        strcmp(path, "/dev/pts") != 0)
+      done = AllowGranted(ruleset, path, known, depth - 1);
+    bool of_every_sandbox = !S_ISCHR(info.st_mode);
+    for (const Shown& shown : kShown)
+      of_every_sandbox = of_every_sandbox || strcmp(path, shown.path) == 0;
+    if (!of_every_sandbox) done = Allow(ruleset, {path, kDevice | kIoctlDevice}, known);
+  }
+  closedir(list);
+  return done;
+}
+
 // The root is in no rule, so that reading it tells whether the rules hold.
 bool Holds() {
   const int root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -90,6 +118,7 @@ int EnterLandlock() {
   if (ruleset < 0) return -1;
   bool done = true;
   for (const Shown& shown : kShown) done = done && Allow(ruleset, shown, FileRights(abi));
+  done = done && AllowGranted(ruleset, "/dev", FileRights(abi), 3);
   done = done && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
          syscall(kRestrictSelf, ruleset, 0) == 0;
   const int error = errno;

@@ -45,6 +45,10 @@ void ToProto(const StatusReport& report, v1::Status& out) {
   out.set_thermal_temp_c(report.thermal.temp_c);
   out.set_thermal_state(report.thermal.state);
   out.set_netd_connected(report.netd_connected);
+  out.set_units_frozen(report.condition.frozen);
+  const Condition& condition = report.condition;
+  out.mutable_gpu_devices()->Assign(condition.gpu_devices.begin(), condition.gpu_devices.end());
+  out.mutable_gpu_tenants()->Assign(condition.gpu_tenants.begin(), condition.gpu_tenants.end());
 }
 
 void ToProto(const ResultRow& row, v1::Result& out) {

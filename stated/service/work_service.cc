@@ -55,7 +55,8 @@ grpc::Status WorkService::WatchWork(grpc::ServerContext* context,
 
 grpc::Status WorkService::BeginUnit(grpc::ServerContext*, const v1::BeginUnitRequest* request,
                                     v1::BeginUnitResponse*) {
-  return ToGrpc(hub_.work().Begin(request->assignment_id()));
+  return ToGrpc(hub_.work().Begin(request->assignment_id(),
+                                  {request->devices().begin(), request->devices().end()}));
 }
 
 grpc::Status WorkService::CompleteUnit(grpc::ServerContext*, const v1::CompleteUnitRequest* request,
@@ -110,6 +111,21 @@ grpc::Status WorkService::ReportCapabilities(grpc::ServerContext*, const v1::Cap
   const absl::Status status = hub_.capabilities().Set(request->canonical_json());
   if (status.ok()) hub_.context().changes.Notify({Topic::kStatus});
   return ToGrpc(status);
+}
+
+grpc::Status WorkService::ReportCondition(grpc::ServerContext*, const v1::Condition* request,
+                                          v1::ReportConditionResponse*) {
+  UntrustedCondition condition;
+  condition.strain = request->strain();
+  condition.reason = request->reason();
+  condition.frozen = request->frozen();
+  condition.gpu_devices.assign(request->gpu_devices().begin(), request->gpu_devices().end());
+  condition.gpu_tenants.assign(request->gpu_tenants().begin(), request->gpu_tenants().end());
+  const absl::StatusOr<bool> changed = hub_.condition().Set(condition);
+  // Slots are as good as freed when a strain ends: netd is to ask at once.
+  if (changed.ok() && *changed)
+    hub_.context().changes.Notify({Topic::kSlotFreed, Topic::kDemand, Topic::kStatus});
+  return ToGrpc(changed.status());
 }
 
 }  // namespace auspex::stated

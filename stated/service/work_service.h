@@ -26,6 +26,8 @@ class WorkService final : public v1::Work::Service {
                            v1::DropPackageResponse*) override;
   grpc::Status ReportCapabilities(grpc::ServerContext*, const v1::Capabilities* request,
                                   v1::ReportCapabilitiesResponse*) override;
+  grpc::Status ReportCondition(grpc::ServerContext*, const v1::Condition* request,
+                               v1::ReportConditionResponse*) override;
 
  private:
   Hub& hub_;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // The owner's and the operator's say: what they refuse does not run, and the other side learns why.
+#include <chrono>
+#include <thread>
+
 #include "tests/e2e/fixture.h"
 
 namespace auspex::e2e {
@@ -152,6 +155,10 @@ TEST_F(LabTest, AbortEndsAUnitAtOnceAndSaysHow) {
   EXPECT_EQ(by_kill["outcome"], "aborted_sigkill");
   EXPECT_THAT(PidsNaming("sleep", "86423"), IsEmpty());
   EXPECT_EQ(worker.VerbJson({"abort", "hard-0"})["outcome"], "abort_not_running");
+  const Json not_running = AuditRow(worker, "abort_not_running");
+  EXPECT_EQ(not_running["unit_id"], "hard-0");
+  EXPECT_EQ(worker.VerbJson({"abort", "nobody-knows-it"})["outcome"], "abort_not_running");
+  EXPECT_EQ(AuditRow(worker, "abort_not_running")["unit_id"], "nobody-knows-it");
   EXPECT_TRUE(AuditRow(worker, "aborted_sigterm").is_object());
   EXPECT_TRUE(AuditRow(worker, "aborted_sigkill").is_object());
   for (const std::string& experiment : {first, second}) {
@@ -159,6 +166,48 @@ TEST_F(LabTest, AbortEndsAUnitAtOnceAndSaysHow) {
       return !coordinator_->Progress(experiment)["refusals"].empty();
     })) << coordinator_->Progress(experiment);
   }
+}
+
+// What a stop killed is told to the coordinator, by the next start at the latest: netd went first.
+TEST_F(LabTest, AStopRefusesWhatItKilled) {
+  Worker& worker = AddWorker();
+  const Package slow = ScriptPackage("stopped", SleepingScript("86424"));
+  const std::string experiment =
+      coordinator_->Submit(slow.manifest, Units(1, "stopped-"), 1, slow.archive_base64);
+  ASSERT_NO_FATAL_FAILURE(worker.StartDaemon());
+  ASSERT_TRUE(Eventually(20, [] { return !PidsNaming("sleep", "86424").empty(); }))
+      << coordinator_->Progress(experiment);
+  EXPECT_EQ(worker.StopDaemon(), 0);
+  EXPECT_THAT(PidsNaming("sleep", "86424"), IsEmpty());
+  const Json row = AuditRow(worker, "runner_failed");
+  ASSERT_TRUE(row.is_object());
+  EXPECT_EQ(row["reason"], "the worker was stopped while the unit ran");
+  ASSERT_EQ(worker.Verb({"pause"}).code, 0);
+  ASSERT_NO_FATAL_FAILURE(worker.StartDaemon());
+  EXPECT_TRUE(coordinator_->WaitRefused(experiment, "runner_failed", 20))
+      << coordinator_->Progress(experiment);
+}
+
+// The owner's bound on free disk, beyond what any disk has: the word is the state, and no unit is
+// even asked for until the bound is one that holds.
+TEST_F(LabTest, AStrainIsTheStateAndNoUnitRunsUntilItIsOver) {
+  const std::string settings = "[governor]\nmin_free_disk_mb = 1073741824\n";
+  Worker& worker = AddWorker({.more = settings});
+  ASSERT_NO_FATAL_FAILURE(worker.StartDaemon());
+  ASSERT_TRUE(Eventually(20, [&] { return worker.VerbJson({"status"})["state"] == "disk"; }))
+      << worker.Verb({"status"}).out;
+  EXPECT_THAT(worker.Verb({"status"}).out, HasSubstr("governor.min_free_disk_mb 1073741824"));
+  EXPECT_EQ(worker.VerbJson({"status"})["gpu"]["devices"], Json::array());
+  const Package noop = Pack("noop", "strained");
+  const std::string experiment =
+      coordinator_->Submit(noop.manifest, Units(3), 1, noop.archive_base64);
+  std::this_thread::sleep_for(std::chrono::seconds(2));
+  EXPECT_EQ(coordinator_->Progress(experiment)["units"].value("completed", 0), 0);
+  EXPECT_EQ(worker.VerbJson({"status"})["units"]["waiting"], 0);
+  std::string file = ReadText(worker.home() + "/worker.toml");
+  file.erase(file.find(settings));
+  WriteText(worker.home() + "/worker.toml", file);
+  EXPECT_TRUE(coordinator_->WaitCompleted(experiment, 3, 30)) << coordinator_->Progress(experiment);
 }
 
 TEST_F(LabTest, TheOperatorsHoldsAreShownAndLifted) {

@@ -65,6 +65,14 @@ std::string FakeStated::WaitForCapabilities() {
   return capabilities_;
 }
 
+rpc::Condition FakeStated::WaitForStrain(const std::string& word) {
+  std::unique_lock lock(mutex_);
+  const bool told = changed_.wait_for(
+      lock, seconds(20), [&] { return condition_.has_value() && condition_->strain() == word; });
+  EXPECT_TRUE(told) << "runnerd never told '" << word << "'";
+  return condition_.value_or(rpc::Condition());
+}
+
 void FakeStated::Close() {
   std::lock_guard lock(mutex_);
   closed_ = true;
@@ -117,6 +125,7 @@ grpc::Status FakeStated::BeginUnit(grpc::ServerContext*, const rpc::BeginUnitReq
     return grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "not accepted");
   }
   known.state = State::kRunning;
+  known.begin = *request;
   ++known.begun;
   most_running_ = std::max(most_running_, Running());
   changed_.notify_all();
@@ -167,6 +176,14 @@ grpc::Status FakeStated::ReportCapabilities(grpc::ServerContext*, const rpc::Cap
                                             rpc::ReportCapabilitiesResponse*) {
   std::lock_guard lock(mutex_);
   capabilities_ = request->canonical_json();
+  changed_.notify_all();
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeStated::ReportCondition(grpc::ServerContext*, const rpc::Condition* request,
+                                         rpc::ReportConditionResponse*) {
+  std::lock_guard lock(mutex_);
+  condition_ = *request;
   changed_.notify_all();
   return grpc::Status::OK;
 }
@@ -227,19 +244,22 @@ void DaemonTest::TearDown() {
   if (keyd_server_ != nullptr) keyd_server_->Shutdown(0);
 }
 
+std::string DaemonTest::Settings(const std::string& more) {
+  return Cat("[executor]\nexecute_tenant_code = \"provisioned\"\n[resources]\nslots = 3\n", more);
+}
+
 void DaemonTest::StartRunnerd(const std::string& config) {
-  folder_.Write("worker.toml",
-                config.empty()
-                    ? "[executor]\nexecute_tenant_code = \"provisioned\"\n[resources]\nslots = 3\n"
-                    : config,
-                0600);
+  folder_.Write("worker.toml", config.empty() ? Settings("") : config, 0600);
   int ready[2];
   ASSERT_EQ(pipe(ready), 0);
   const std::string program = Cat(BinDir(), "/auspex-runnerd");
   runnerd_ = fork();
   if (runnerd_ == 0) {
     setenv("AUSPEX_READY_FD", std::to_string(ready[1]).c_str(), 1);
-    execl(program.c_str(), program.c_str(), "--home", folder_.path().c_str(), nullptr);
+    std::vector<const char*> words{program.c_str(), "--home", folder_.path().c_str()};
+    for (const std::string& flag : flags_) words.push_back(flag.c_str());
+    words.push_back(nullptr);
+    execv(program.c_str(), const_cast<char**>(words.data()));
     _exit(127);
   }
   close(ready[1]);

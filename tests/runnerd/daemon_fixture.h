@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,7 @@ class FakeStated final : public stated::v1::Work::Service {
     State state = State::kAccepted;
     bool sent = false;  // on the present stream
     int begun = 0;
+    stated::v1::BeginUnitRequest begin;
     stated::v1::CompleteUnitRequest result;
     stated::v1::RefuseUnitRequest refusal;
   };
@@ -41,6 +43,8 @@ class FakeStated final : public stated::v1::Work::Service {
   // Waits until the unit is in that state (20 s); its record then.
   Known WaitFor(const std::string& id, State state);
   std::string WaitForCapabilities();
+  // Waits until runnerd has told this condition's word (20 s); the condition then.
+  stated::v1::Condition WaitForStrain(const std::string& word);
   uint32_t slots() const { return slots_; }
   int most_running() const { return most_running_; }
   void Close();  // ends the streams
@@ -60,6 +64,8 @@ class FakeStated final : public stated::v1::Work::Service {
                            stated::v1::DropPackageResponse*) override;
   grpc::Status ReportCapabilities(grpc::ServerContext*, const stated::v1::Capabilities*,
                                   stated::v1::ReportCapabilitiesResponse*) override;
+  grpc::Status ReportCondition(grpc::ServerContext*, const stated::v1::Condition*,
+                               stated::v1::ReportConditionResponse*) override;
 
  private:
   int Running() const;
@@ -68,6 +74,7 @@ class FakeStated final : public stated::v1::Work::Service {
   std::map<std::string, Known> units_;
   std::deque<std::string> ends_;
   std::string capabilities_;
+  std::optional<stated::v1::Condition> condition_;
   uint64_t stream_ = 0;
   uint32_t slots_ = 0;
   int most_running_ = 0;
@@ -91,6 +98,8 @@ class DaemonTest : public testing::Test {
   void StopStated();
   // Starts auspex-runnerd and waits until it says that it serves.
   void StartRunnerd(const std::string& config = "");
+  // What the default configuration of StartRunnerd says, and `more`.
+  static std::string Settings(const std::string& more);
   void KillRunnerd(int signal);  // and waits for its end
   std::unique_ptr<v1::Sandboxes::Stub> Owner() const;
   std::string Stage(const std::vector<std::string>& mode_and_argument);
@@ -98,6 +107,7 @@ class DaemonTest : public testing::Test {
   std::string EtcFolder() const;
 
   ScratchFolder folder_;
+  std::vector<std::string> flags_;  // further ones of auspex-runnerd
   FakeStated stated_;
   FakeKeyd keyd_;
   std::unique_ptr<RoleServer> stated_server_, keyd_server_;

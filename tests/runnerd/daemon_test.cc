@@ -211,12 +211,34 @@ TEST_F(DaemonTest, AStatedThatComesBackGetsWhatWasRunning) {
   stated_.WaitFor("after", State::kCompleted);
 }
 
-TEST_F(DaemonTest, StopsWithinItsTimeAndLeavesTheUnitToStated) {
+// The coordinator is told at once what will not come; what has not begun runs after the next start.
+TEST_F(DaemonTest, StopsWithinItsTimeAndRefusesWhatItKills) {
+  StartRunnerd("[executor]\nexecute_tenant_code = \"provisioned\"\n[resources]\nslots = 1\n");
+  stated_.Give("long", Stage({"stubborn"}));
+  stated_.WaitFor("long", State::kRunning);
+  ASSERT_EQ(WaitForSandboxProcesses(EtcFolder(), 2), 2);
+  stated_.Give("next", Stage({"ok"}));
+  KillRunnerd(SIGTERM);
+  EXPECT_EQ(exit_status_, 0);
+  const auto refused = stated_.WaitFor("long", State::kRefused);
+  EXPECT_EQ(refused.refusal.kind(), "runner_failed");
+  EXPECT_EQ(refused.refusal.reason(), "the worker was stopped while the unit ran");
+  EXPECT_EQ(stated_.WaitFor("next", State::kAccepted).begun, 0);
+  EXPECT_EQ(SandboxProcesses(EtcFolder()), 0);
+  StartRunnerd();
+  stated_.WaitFor("next", State::kCompleted);
+}
+
+// A refusal that stated did not take is no refusal: the unit is still its.
+TEST_F(DaemonTest, StopsWithinItsTimeWithoutStated) {
   StartRunnerd();
   stated_.Give("long", Stage({"stubborn"}));
   stated_.WaitFor("long", State::kRunning);
+  ASSERT_EQ(WaitForSandboxProcesses(EtcFolder(), 2), 2);
+  StopStated();
   KillRunnerd(SIGTERM);
   EXPECT_EQ(exit_status_, 0);
+  StartStated();
   EXPECT_EQ(stated_.WaitFor("long", State::kAccepted).refusal.kind(), "");
   EXPECT_EQ(SandboxProcesses(EtcFolder()), 0);
 }

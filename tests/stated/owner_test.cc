@@ -101,6 +101,54 @@ TEST_F(HubTest, StatusNamesTheFirstReasonThatMatches) {
   EXPECT_EQ(Status().state_reason, "drift");
 }
 
+// What the machine cannot bear is one word in status, and no more work is asked for meanwhile.
+TEST_F(HubTest, AStrainIsTheStateAndNothingIsAskedFor) {
+  Enrol();
+  ASSERT_TRUE(hub_->contact().HeartbeatOk(0, std::nullopt).ok());
+  std::unique_ptr<WorkQueue::Session> work = *hub_->work().Open(2);
+  Offer(OfferNumber(1));
+  ASSERT_TRUE(NextWork(*work).has_value());
+  ASSERT_TRUE(hub_->work().Begin("asg-1").ok());
+  EXPECT_EQ(hub_->DemandNow()->free_slots, 1u);
+  for (const char* word : {"load", "memory", "disk"}) {
+    EXPECT_TRUE(*hub_->condition().Set({word, "figures\x1b[2J and a bound", 1, {}, {}}));
+    EXPECT_EQ(Status().state, word);
+    EXPECT_EQ(Status().state_reason.find('\x1b'), std::string::npos);
+    EXPECT_EQ(Status().condition.frozen, 1u);
+    EXPECT_EQ(hub_->DemandNow()->reason, word);
+    EXPECT_EQ(hub_->DemandNow()->free_slots, 0u);
+  }
+  EXPECT_TRUE(*hub_->condition().Set({"hot", "90.0 C", 0, {}, {}}));
+  EXPECT_EQ(Status().state, "overheating");
+  EXPECT_FALSE(*hub_->condition().Set({"hot", "90.0 C", 0, {}, {}})) << "the same again";
+  // The owner's pause comes first.
+  ASSERT_TRUE(hub_->policy().SetSelfPause(true).ok());
+  EXPECT_EQ(Status().state, "self_paused");
+  EXPECT_EQ(hub_->DemandNow()->reason, "self_paused");
+  ASSERT_TRUE(hub_->policy().SetSelfPause(false).ok());
+  // What a runnerd said that is gone counts no more.
+  work.reset();
+  EXPECT_EQ(Status().state, "no_runner");
+  work = *hub_->work().Open(2);
+  EXPECT_TRUE(*hub_->condition().Set({}));
+  EXPECT_EQ(Status().state, "idle");
+  EXPECT_EQ(hub_->DemandNow()->free_slots, 1u);
+}
+
+TEST_F(HubTest, AConditionOfUnknownWordsIsRefusedByName) {
+  for (const UntrustedCondition& bad : std::vector<UntrustedCondition>{
+           {"tired", "", 0, {}, {}},
+           {"", "", 0, {"/etc/shadow"}, {}},
+           {"", "", 0, {"/dev/../etc/shadow"}, {}},
+           {"", "", 0, {"/dev/a\nb"}, {}},
+           {"", "", 0, std::vector<std::string>(65, "/dev/a"), {}},
+           {"", "", 0, {}, {"a/b"}},
+       }) {
+    EXPECT_TRUE(absl::IsInvalidArgument(hub_->condition().Set(bad).status()));
+  }
+  EXPECT_EQ(hub_->condition().Get(), Condition{});
+}
+
 TEST_F(HubTest, AWorkerWhoseCallsAllFailIsOfflineAtOnce) {
   Enrol();
   ASSERT_TRUE(hub_->contact().HeartbeatOk(0, std::nullopt).ok());

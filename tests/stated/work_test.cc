@@ -41,6 +41,19 @@ TEST_F(WorkTest, HandsOutOldestFirstAndNeverMoreThanSlots) {
   EXPECT_EQ(std::get<RunUnit>(*NextWork(*session_)).unit.assignment_id, "asg-3");
 }
 
+TEST_F(WorkTest, TheAuditRowOfAUnitNamesTheDevicesThatItMayOpen) {
+  session_ = *hub_->work().Open(1);
+  Offer(OfferNumber(1));
+  ASSERT_TRUE(NextWork(*session_).has_value());
+  EXPECT_TRUE(absl::IsInvalidArgument(hub_->work().Begin("asg-1", {"/dev/../etc/shadow"})));
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      hub_->work().Begin("asg-1", std::vector<std::string>(65, "/dev/nvidia0"))));
+  EXPECT_TRUE(Audit("running").empty());
+  ASSERT_TRUE(hub_->work().Begin("asg-1", {"/dev/nvidia0", "/dev/nvidiactl"}).ok());
+  ASSERT_EQ(Audit("running").size(), 1u);
+  EXPECT_EQ(Audit("running")[0].reason, "may open /dev/nvidia0, /dev/nvidiactl");
+}
+
 TEST_F(WorkTest, SlotsAreBounded) {
   EXPECT_TRUE(absl::IsInvalidArgument(hub_->work().Open(0).status()));
   EXPECT_TRUE(absl::IsInvalidArgument(hub_->work().Open(65).status()));

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -95,6 +96,11 @@ int Run(const std::string& mode, const std::string& argument, int argc, char** a
   }
   if (mode == "link") return symlink("/etc/passwd", kOutput);
   if (mode == "endless-link") return symlink("/dev/zero", kOutput);
+  if (mode == "open") {  // the error of opening the argument; 0: it opens
+    const int fd = open(argument.c_str(), O_RDWR);
+    const int error = fd < 0 ? errno : 0;
+    return Write("{\"payload\":{\"error\":" + std::to_string(error) + "}}");
+  }
   if (mode == "fifo") return mkfifo(kOutput, 0600);
   if (mode == "folder") return mkdir(kOutput, 0700);
   if (mode == "sparse")
@@ -112,7 +118,7 @@ int Run(const std::string& mode, const std::string& argument, int argc, char** a
   if (mode == "crash") return raise(SIGSEGV);
   if (mode == "sleep") return static_cast<int>(sleep(60)) + WriteOk();
   if (mode == "slow") {
-    usleep(700'000);
+    usleep(argument[0] >= '0' && argument[0] <= '9' ? atoi(argument.c_str()) * 1000 : 700'000);
     return WriteOk();
   }
   if (mode == "stubborn") {
