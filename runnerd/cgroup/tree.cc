@@ -304,10 +304,13 @@ absl::StatusOr<UnitCgroup> CgroupTree::Make(const CgroupLimits& limits) {
   {
     std::lock_guard lock(mutex_);
     RETURN_IF_ERROR(totals_status_);
-    name = Cat("unit-", next_++);
+    // A number may be taken by what an earlier runnerd left and the kernel did not let go.
+    do {
+      name = Cat("unit-", next_++);
+      errno = 0;
+    } while (mkdirat(units_.get(), name.c_str(), 0755) != 0 && errno == EEXIST);
+    if (errno != 0) return ErrnoStatus(errno, "make cgroup", name);
   }
-  if (mkdirat(units_.get(), name.c_str(), 0755) != 0)
-    return ErrnoStatus(errno, "make cgroup", name);
   UniqueFd folder = OpenFolder(units_.get(), name.c_str());
   UniqueFd events(folder ? openat(folder.get(), "cgroup.events", O_RDONLY | O_CLOEXEC) : -1);
   if (!events) {

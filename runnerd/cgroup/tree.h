@@ -52,7 +52,8 @@ class CgroupTree {
   // Finds the base, really tries to write there, takes possession of it, and ends what an earlier
   // runnerd of this state folder left. Always gives an object: facts() says what it can do.
   static std::unique_ptr<CgroupTree> Open(const std::string& state_dir);
-  // Removes the folder of the units, when it is empty as it should be.
+  // Removes the folder of the units, when it is empty as it should be. In the root of the hierarchy,
+  // which nobody may write to without a capability, it may have to stay, for the next one to take.
   ~CgroupTree();
 
   // Whether units get cgroups at all: then they are born in them, can be frozen, and are killed as
