@@ -136,6 +136,7 @@ void BuildTree(CLI::App& app, Globals& globals, Chosen& chosen) {
   AddHistoryVerbs(app, chosen);
   AddTenantVerbs(app, chosen);
   AddReceiptVerbs(app, chosen);
+  AddPackageVerbs(app, chosen);
   AddSandboxVerbs(app, chosen);
   AddAuditVerbs(app, chosen);
   AddLabVerb(app, chosen);

@@ -72,6 +72,7 @@ struct Clients::Stubs {
   std::unique_ptr<stated_v1::Policy::Stub> policy;
   std::unique_ptr<netd_v1::Connection::Stub> netd;
   std::unique_ptr<runnerd_v1::Sandboxes::Stub> runnerd;
+  std::unique_ptr<runnerd_v1::Packages::Stub> packages;
 };
 
 using KeyStub = keyd_v1::KeyOwner::Stub;
@@ -79,6 +80,7 @@ using QueryStub = stated_v1::Query::Stub;
 using PolicyStub = stated_v1::Policy::Stub;
 using NetStub = netd_v1::Connection::Stub;
 using RunStub = runnerd_v1::Sandboxes::Stub;
+using PackageStub = runnerd_v1::Packages::Stub;
 
 Clients::Clients(const Layout& layout, double local_seconds)
     : stubs_(std::make_unique<Stubs>()), local_seconds_(local_seconds) {
@@ -94,7 +96,9 @@ Clients::Clients(const Layout& layout, double local_seconds)
   stubs_->query = stated_v1::Query::NewStub(stated);
   stubs_->policy = stated_v1::Policy::NewStub(stated);
   stubs_->netd = netd_v1::Connection::NewStub(ConnectTo(layout.Socket("netd", "owner")));
-  stubs_->runnerd = runnerd_v1::Sandboxes::NewStub(ConnectTo(layout.Socket("runnerd", "owner")));
+  const auto runnerd = ConnectTo(layout.Socket("runnerd", "owner"));
+  stubs_->runnerd = runnerd_v1::Sandboxes::NewStub(runnerd);
+  stubs_->packages = runnerd_v1::Packages::NewStub(runnerd);
 }
 
 Clients::~Clients() = default;
@@ -297,6 +301,26 @@ absl::Status Clients::SelfTest(const std::function<void(const runnerd_v1::SelfTe
   Prepare(context, kSelfTestSeconds);
   auto reader = stubs_->runnerd->SelfTest(&context, runnerd_v1::SelfTestRequest());
   return Drain(*reader, visit, "runnerd.SelfTest");
+}
+
+absl::StatusOr<runnerd_v1::ListPackagesResponse> Clients::ListPackages() {
+  return Unary(*stubs_->packages, &PackageStub::ListPackages, runnerd_v1::ListPackagesRequest(),
+               "runnerd.ListPackages", kProbeSeconds);
+}
+
+absl::StatusOr<runnerd_v1::RemovePackageResponse> Clients::RemovePackage(
+    const std::string& manifest_sha256) {
+  runnerd_v1::RemovePackageRequest request;
+  request.set_manifest_sha256(manifest_sha256);
+  return Unary(*stubs_->packages, &PackageStub::RemovePackage, request, "runnerd.RemovePackage",
+               kProbeSeconds);
+}
+
+absl::StatusOr<runnerd_v1::CollectPackagesResponse> Clients::CollectPackages(bool all) {
+  runnerd_v1::CollectPackagesRequest request;
+  request.set_all(all);
+  return Unary(*stubs_->packages, &PackageStub::CollectPackages, request, "runnerd.CollectPackages",
+               kProbeSeconds);
 }
 
 }  // namespace auspex::cli

@@ -75,6 +75,10 @@ class Clients {
   absl::StatusOr<runnerd_v1::ProbeResponse> Probe();
   absl::StatusOr<runnerd_v1::ShowResponse> ShowSandbox();
   absl::Status SelfTest(const std::function<void(const runnerd_v1::SelfTestRow&)>& visit);
+  absl::StatusOr<runnerd_v1::ListPackagesResponse> ListPackages();
+  absl::StatusOr<runnerd_v1::RemovePackageResponse> RemovePackage(
+      const std::string& manifest_sha256);
+  absl::StatusOr<runnerd_v1::CollectPackagesResponse> CollectPackages(bool all);
 
  private:
   struct Stubs;

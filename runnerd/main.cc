@@ -25,6 +25,7 @@
 #include "runnerd/leftovers.h"
 #include "runnerd/monitor.h"
 #include "runnerd/package_store.h"
+#include "runnerd/packages_service.h"
 #include "runnerd/sandbox_host.h"
 #include "runnerd/sandboxes_service.h"
 #include "runnerd/self_test.h"
@@ -162,12 +163,13 @@ absl::Status Serve(Daemon& daemon) {
 
   SelfTest self_test(host, thermal, isolation, ReachedFor(daemon.layout()));
   SandboxesService service(work.slots(), isolation, governor, load_config, host, self_test);
+  PackagesService packages_service(packages->shelf(), load_config);
   RoleServer::Options role;
   role.role = "runnerd/owner";
   role.socket_path = daemon.layout().Socket("runnerd", "owner");
   role.allow = daemon.AllowFor("cli");
   role.max_message_octets = 64 * 1024;
-  ASSIGN_OR_RETURN(const auto server, RoleServer::Start(role, {&service}));
+  ASSIGN_OR_RETURN(const auto server, RoleServer::Start(role, {&service, &packages_service}));
 
   SayCgroups(*cgroups);
   isolation.StartInBackground();

@@ -57,10 +57,8 @@ absl::Status CheckTenantKey(const Unit& unit, const Config& config,
                             const absl::StatusOr<std::string>& untrusted_signature) {
   const auto pinned = config.tenant_keys.find(unit.tenant_id.str());
   if (pinned == config.tenant_keys.end()) return absl::OkStatus();
-  if (!untrusted_signature.ok()) {
-    return absl::UnauthenticatedError(
-        Cat("manifest.json.sig: ", std::string(untrusted_signature.status().message())));
-  }
+  if (!untrusted_signature.ok())
+    return absl::UnauthenticatedError(untrusted_signature.status().message());
   ASSIGN_OR_RETURN(const PublicKeyHex key, PublicKeyHex::Parse(pinned->second));
   return CheckManifestSignature(*untrusted_signature, unit.manifest_sha256, key);
 }
@@ -157,6 +155,12 @@ std::variant<Package, Refusal> PackageStore::TakeStaged(UniqueFd folder, const s
   absl::StatusOr<Manifest> manifest = Verify(folder.get(), name, unit.manifest_sha256, false);
   absl::Status status = manifest.status();
   if (status.ok()) status = CheckTenantKey(unit, config, ReadSignature(folder.get()));
+  if (status.ok() && !manifest->package_sha256 &&
+      config.tenant_keys.contains(unit.tenant_id.str())) {
+    status = absl::UnauthenticatedError(
+        "the manifest has no executor.package_sha256, so that its signature does not cover the "
+        "files");
+  }
   if (status.ok()) return Package{std::move(folder), *std::move(manifest)};
   return Refusal{RefusalKind::kExecutorRefused,
                  Cat("staged package: ", std::string(status.message()))};

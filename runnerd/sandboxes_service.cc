@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "runnerd/sandboxes_service.h"
 
+#include "common/config/policy.h"
 #include "common/ipc/channel.h"
 #include "common/log/log.h"
 #include "runnerd/gpu.h"
@@ -41,6 +42,12 @@ grpc::Status SandboxesService::GetStatus(grpc::ServerContext*, const v1::GetStat
   // Settings that cannot be read count as off, as they do for a unit.
   status->set_execution_policy(std::string(
       ExecutionPolicyWord(config.ok() ? config->execution_policy : ExecutionPolicy::kOff)));
+  if (config.ok()) {
+    for (const auto& [tenant, policy] : config->tenant_policies)
+      (*status->mutable_tenant_policies())[tenant] = ExecutionPolicyWord(policy);
+  }
+  status->set_announced_policy(std::string(
+      ExecutionPolicyWord(config.ok() ? AnnouncedPolicy(*config) : ExecutionPolicy::kOff)));
   if (const std::optional<ProbeResult> probe = isolation_.Last())
     PutLayers(probe->layers, status->mutable_layers());
   const Verdict verdict = governor_.Last();

@@ -5,6 +5,7 @@
 
 #include "cli/bootstrap.h"
 #include "cli/doctor/check.h"
+#include "cli/policies.h"
 #include "cli/verbs/arguments.h"
 #include "cli/worker.h"
 #include "common/base/cat.h"
@@ -119,8 +120,16 @@ std::string HardeningLine(const Output& output, const std::string& missing) {
       Cat("keyd runs without ", missing, " (accepted by the configuration)"), Style::kWarning);
 }
 
+// "provisioned (acme: off, other-lab: synthetic)".
+std::string PolicyLine(const Policies& policies) {
+  std::string line = Clean(policies.general), own;
+  for (const auto& [tenant, policy] : policies.tenants)
+    own += Cat(own.empty() ? "" : ", ", Clean(tenant), ": ", Clean(policy));
+  return own.empty() ? line : Cat(line, " (", own, ")");
+}
+
 void Show(const Session& session, const stated_v1::Status& status, bool running,
-          const std::string& missing_hardening) {
+          const Policies& policies, const std::string& missing_hardening) {
   const Output& output = session.output;
   const stated_v1::Identity& identity = status.identity();
   std::vector<std::pair<std::string, std::string>> fields = {
@@ -156,6 +165,7 @@ void Show(const Session& session, const stated_v1::Status& status, bool running,
        {"beat-error", Clean(status.last_heartbeat_error())},
        {"poll-error", Clean(status.last_poll_error())},
        {"idle", Clean(status.idle_code())},
+       {"policy", PolicyLine(policies)},
        {"units", Cat(status.units_running(), " running, ",
                      status.units_frozen() > 0 ? Cat(status.units_frozen(), " of them frozen, ")
                                                : std::string(),
@@ -198,12 +208,18 @@ int RunStatus(Session& session) {
   }
   const bool running = !worker.daemons().started_any();
   const std::optional<std::string> missing = KeydRunsWithout(worker);
+  const Policies policies = LookUpPolicies(worker, session);
   if (session.output.json()) {
     JsonObject object = ToJson(session, *status, running);
+    object["execution_policy"] = policies.general;
+    object["announced_policy"] = policies.announced;
+    JsonObject own;
+    for (const auto& [tenant, policy] : policies.tenants) own.emplace(tenant, policy);
+    object["tenant_policies"] = std::move(own);
     object["missing_hardening"] = missing ? JsonValue(*missing) : JsonValue();
     session.output.Json(std::move(object));
   } else {
-    Show(session, *status, running, missing.value_or(""));
+    Show(session, *status, running, policies, missing.value_or(""));
   }
   return kExitOk;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // tenant: whose work runs here.
+#include "cli/policies.h"
 #include "cli/verbs/arguments.h"
 #include "cli/worker.h"
 #include "common/base/cat.h"
@@ -50,19 +51,35 @@ int RunList(Session& session) {
     session.output.Error("tenant", lists.status());
     return kExitFailure;
   }
+  const Policies policies = LookUpPolicies(worker, session);
   if (session.output.json()) {
     JsonArray allowed(lists->allowed().begin(), lists->allowed().end());
     JsonArray denied(lists->denied().begin(), lists->denied().end());
-    session.output.Json(JsonObject{{"allowed", std::move(allowed)}, {"denied", std::move(denied)}});
+    JsonObject own;
+    for (const auto& [tenant, policy] : policies.tenants) own.emplace(tenant, policy);
+    session.output.Json(JsonObject{{"allowed", std::move(allowed)},
+                                   {"denied", std::move(denied)},
+                                   {"execution_policy", policies.general},
+                                   {"announced_policy", policies.announced},
+                                   {"tenant_policies", std::move(own)}});
     return kExitOk;
   }
+  const auto line = [&](const std::string& tenant) {
+    session.output.Line(Cat("  ", Clean(tenant), "  ", Clean(policies.For(tenant))));
+  };
   session.output.Line("allowed:");
   if (lists->allowed().empty())
     session.output.Line("  (none: every tenant that is not denied may send work)");
-  for (const std::string& id : lists->allowed()) session.output.Line(Cat("  ", Clean(id)));
+  for (const std::string& id : lists->allowed()) line(id);
   session.output.Line("denied:");
   if (lists->denied().empty()) session.output.Line("  (none)");
   for (const std::string& id : lists->denied()) session.output.Line(Cat("  ", Clean(id)));
+  session.output.Line("execution policy:");
+  for (const auto& [tenant, policy] : policies.tenants) line(tenant);
+  session.output.Line(Cat("  ", policies.tenants.empty() ? "every tenant" : "every other tenant",
+                          "  ", Clean(policies.general)));
+  if (policies.announced != policies.general)
+    session.output.Line(Cat("  (announced to the coordinator: ", Clean(policies.announced), ")"));
   return kExitOk;
 }
 
@@ -87,7 +104,8 @@ void AddTenantVerbs(CLI::App& app, Chosen& chosen) {
     verb->footer(Cat("Example: auspex tenant ", entry.name, " some-lab"));
     Runs(verb, chosen, options, entry.body);
   }
-  CLI::App* list = tenant->add_subcommand("list", "Both lists");
+  CLI::App* list =
+      tenant->add_subcommand("list", "Both lists, and the execution policy of each tenant");
   list->footer("Example: auspex tenant list --json");
   Runs(list, chosen, RunList);
 }

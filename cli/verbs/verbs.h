@@ -18,6 +18,7 @@ void AddWorkVerbs(CLI::App& app, Chosen& chosen);       // accept, refuse, abort
 void AddHistoryVerbs(CLI::App& app, Chosen& chosen);    // queue, peek, log
 void AddTenantVerbs(CLI::App& app, Chosen& chosen);     // tenant
 void AddReceiptVerbs(CLI::App& app, Chosen& chosen);    // receipts
+void AddPackageVerbs(CLI::App& app, Chosen& chosen);    // packages
 void AddSandboxVerbs(CLI::App& app, Chosen& chosen);    // sandbox
 void AddAuditVerbs(CLI::App& app, Chosen& chosen);      // audit
 void AddLabVerb(CLI::App& app, Chosen& chosen);         // lab

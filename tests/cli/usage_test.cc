@@ -34,6 +34,9 @@ const std::vector<std::vector<std::string>> kVerbs = {{"bootstrap"},
                                                       {"tenant", "list"},
                                                       {"receipts", "list"},
                                                       {"receipts", "show"},
+                                                      {"packages", "list"},
+                                                      {"packages", "remove"},
+                                                      {"packages", "gc"},
                                                       {"sandbox", "probe"},
                                                       {"doctor"},
                                                       {"key", "show"},
@@ -73,7 +76,7 @@ TEST(UsageTest, HelpOfTheCommandHasExamples) {
 }
 
 TEST(UsageTest, GroupWithoutVerbShowsItsHelp) {
-  for (const char* group : {"tenant", "receipts", "sandbox", "key", "audit"}) {
+  for (const char* group : {"tenant", "receipts", "packages", "sandbox", "key", "audit"}) {
     const Outcome outcome = Auspex({group});
     EXPECT_EQ(outcome.code, 2) << group;
     EXPECT_THAT(outcome.err, HasSubstr("Subcommands:")) << group;
@@ -96,6 +99,8 @@ TEST(UsageTest, WrongUsageIsCodeTwoAndSaysWhatToDo) {
                                                        {"tenant", "allow"},
                                                        {"tenant", "allow", "Not A Tenant"},
                                                        {"receipts", "show"},
+                                                       {"packages", "remove"},
+                                                       {"packages", "remove", "../x"},
                                                        {"receipts", "list", "--tenant", "a/b"},
                                                        {"daemon", "--max-ticks", "0"},
                                                        {"daemon", "--max-ticks", "many"},

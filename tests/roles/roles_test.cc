@@ -38,7 +38,7 @@ const std::map<std::string, std::set<std::string>>& Table() {
       {"stated/run", {"auspex.stated.v1.Work"}},
       {"stated/owner", {"auspex.stated.v1.Query", "auspex.stated.v1.Policy"}},
       {"netd/owner", {"auspex.netd.v1.Connection"}},
-      {"runnerd/owner", {"auspex.runnerd.v1.Sandboxes"}},
+      {"runnerd/owner", {"auspex.runnerd.v1.Packages", "auspex.runnerd.v1.Sandboxes"}},
   };
   return *table;
 }

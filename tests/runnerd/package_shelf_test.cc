@@ -247,7 +247,8 @@ TEST_F(SignedTest, WithAPinnedKeyTheTenantMustHaveSigned) {
   old.replace(old.find("auspex-1"), 8, "0.1");
   EXPECT_EQ(with(old), refused + "has sig_v '0.1', not 'auspex-1'");
   EXPECT_THAT(with("[]"), StartsWith(refused + "is no JSON object"));
-  EXPECT_THAT(with(std::string(17 * 1024, ' ')), StartsWith(refused));
+  EXPECT_EQ(with(std::string(17 * 1024, ' ')),
+            "executor_refused: manifest.json.sig has more than 16384 octets");
   EXPECT_THAT(with(good.substr(0, good.size() - 1) + ",\"sig_v\":\"auspex-1\"}"),
               HasSubstr("json: "));
   config_.tenant_keys["test-lab"] = std::string(64, '2');
@@ -270,6 +271,15 @@ TEST_F(SignedTest, AKeyThatIsPinnedLaterCountsForWhatIsInstalledAndStaged) {
   folder_.Write(Cat("staged/", staged, "/manifest.json.sig"), Sign(staged));
   EXPECT_EQ(Describe(Run(MakeUnit(staged))), "completed");
   EXPECT_EQ(archives_.fetches, 2);
+  // A signature of a manifest that vouches for no files.
+  const BuiltPackage loose =
+      BuildPackage({"./tenant", "ok"}, {{"tenant", ReadWhole(TenantPath())}}, "", false);
+  for (const TarMember& member : loose.members)
+    folder_.Write(Cat("staged/", loose.sha256, "/", member.path), member.content, 0755);
+  folder_.Write(Cat("staged/", loose.sha256, "/manifest.json.sig"), Sign(loose.sha256));
+  EXPECT_THAT(Describe(Run(MakeUnit(loose.sha256))), HasSubstr("does not cover the files"));
+  config_.tenant_keys.clear();
+  EXPECT_EQ(Describe(Run(MakeUnit(loose.sha256))), "completed");
 }
 
 // The commands of docs/formats/manifest-signature.md, as a tenant would use them.
