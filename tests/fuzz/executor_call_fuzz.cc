@@ -76,6 +76,7 @@ Line ReadAsBubblewrapDoes(const Words& words) {
     if (words[at] == "--setenv") {
       FUZZ_CHECK(line.environment.emplace(words[at + 1], words[at + 2]).second);
     } else {
+      if (words[at] == "--clearenv") line.environment.clear();
       for (size_t i = 0; i <= option->second; ++i) line.walls.push_back(words[at + i]);
     }
     at += option->second + 1;
@@ -146,14 +147,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   FUZZ_CHECK(told.ok() && told->as_array() != nullptr);
   FUZZ_CHECK(told->as_array()->size() == manifest->command.size());
 
-  // init --run and its six numbers, --, the program, the tenant's words, our own eight.
-  constexpr size_t kHead = 9, kTail = 8;
+  // init --run and its seven numbers, --, the program, the tenant's words, our own eight.
+  constexpr size_t kNumbers = 7, kHead = kNumbers + 3, kTail = 8;
   FUZZ_CHECK(line.command.size() == kHead + manifest->command.size() + kTail);
   FUZZ_CHECK(line.command[0] == unit_init::kInitPath && line.command[1] == "--run");
-  for (size_t i = 2; i < 8; ++i)
-    FUZZ_CHECK(line.command[i].find_first_not_of("0123456789") == std::string::npos);
-  FUZZ_CHECK(line.command[8] == "--");
-  const std::string& program = line.command[9];
+  for (size_t i = 2; i < 2 + kNumbers; ++i)
+    FUZZ_CHECK(!line.command[i].empty() &&
+               line.command[i].find_first_not_of("0123456789") == std::string::npos);
+  FUZZ_CHECK(line.command[kHead - 1] == "--");
+  const std::string& program = line.command[kHead];
   FUZZ_CHECK(!program.empty());
   FUZZ_CHECK(("/" + program + "/").find("/../") == std::string::npos ||
              manifest->command[0].starts_with('/'));
