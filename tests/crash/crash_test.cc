@@ -117,7 +117,7 @@ class Crash : public ::testing::Test {
     EXPECT_EQ(status["results"]["submitted"], units);
     EXPECT_EQ(status["results"]["terminal"], 0);
     EXPECT_EQ(status["receipts"]["bad"], 0);
-    EXPECT_EQ(status["units"], Json({{"running", 0}, {"waiting", 0}}));
+    EXPECT_EQ(status["units"], Json({{"frozen", 0}, {"running", 0}, {"waiting", 0}}));
     std::set<std::string> assignments, results;
     const Json list = worker.VerbJson({"receipts", "list", "--limit", "100000"});
     ASSERT_TRUE(list.is_object());
