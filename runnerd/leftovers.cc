@@ -65,9 +65,11 @@ int EndLeftovers(const std::string& etc_folder) {
       const UniqueFd pidfd = OpenPidfd(pid);
       // Looked at after the descriptor was opened, so it is this process that is killed.
       if (!pidfd || !Belongs(pid, etc, etc_folder)) continue;
+      // Another user's, who can give a program any name and command line: not waited for, or a few
+      // hundred of them would hold up every start for an hour.
+      if (!SignalByFd(pidfd.get(), SIGKILL)) continue;
       found = true;
       ++killed;
-      SignalByFd(pidfd.get(), SIGKILL);
       pollfd entry{pidfd.get(), POLLIN, 0};
       poll(&entry, 1, 1000);
     }

@@ -25,6 +25,9 @@ namespace auspex::runnerd {
 namespace {
 
 constexpr size_t kMaxRemembered = 256;
+// Of manifests' text. What is read out of an octet takes up to 11 in memory, and a coordinator can
+// hand out any number of manifests of a mebibyte.
+constexpr size_t kMaxRememberedOctets = 2 << 20;
 constexpr double kUnpackSeconds = 120;
 // For the kernel's hold on the unpacking as a whole; what it may read and write is bounded by itself.
 constexpr uint64_t kUnpackMemoryOctets = 256 << 20, kUnpackProcesses = 16;
@@ -112,7 +115,12 @@ absl::StatusOr<Manifest> PackageStore::Verify(int folder, const std::string& nam
     }
   }
   std::lock_guard lock(mutex_);
-  if (verified_.size() >= kMaxRemembered) verified_.clear();
+  if (verified_.size() >= kMaxRemembered ||
+      remembered_octets_ + text->size() > kMaxRememberedOctets) {
+    verified_.clear();
+    remembered_octets_ = 0;
+  }
+  remembered_octets_ += text->size();  // of one that is replaced too: forgotten sooner, never later
   verified_.insert_or_assign(name, Verified{tree.fingerprint, manifest});
   return manifest;
 }
@@ -261,6 +269,11 @@ absl::Status PackageStore::UnpackInSandbox(int archive_fd, int scratch_fd, RunCo
   const std::string why = Cat("archive: ", Printable(line.substr(why_at), 300));
   if (line.starts_with("unsafe ")) return absl::InvalidArgumentError(why);
   return absl::UnavailableError(why);
+}
+
+size_t PackageStore::RememberedOctets() const {
+  std::lock_guard lock(mutex_);
+  return remembered_octets_;
 }
 
 std::shared_ptr<std::timed_mutex> PackageStore::MutexOf(const Sha256Hex& manifest_sha256) {

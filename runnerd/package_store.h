@@ -58,6 +58,8 @@ class PackageStore {
 
   // What is installed, for the owner.
   PackageShelf& shelf() { return *shelf_; }
+  // Octets of the manifests that are kept in memory with what was verified; bounded.
+  size_t RememberedOctets() const;
 
  private:
   struct Verified {
@@ -88,8 +90,9 @@ class PackageStore {
   const std::string folder_;
   const SandboxHost& host_;
   ArchiveSource& source_;
-  std::mutex mutex_;                          // guards what follows
+  mutable std::mutex mutex_;                  // guards what follows
   std::map<std::string, Verified> verified_;  // by name
+  size_t remembered_octets_ = 0;              // text of the manifests in verified_
   std::map<std::string, std::weak_ptr<std::timed_mutex>> fetching_;
 };
 

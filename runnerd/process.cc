@@ -63,8 +63,8 @@ UniqueFd OpenChildOf(pid_t parent, pid_t pid) {
   return pidfd;
 }
 
-void SignalByFd(int pidfd, int signal) {
-  if (pidfd >= 0) syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0);
+bool SignalByFd(int pidfd, int signal) {
+  return pidfd >= 0 && syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0) == 0;
 }
 
 }  // namespace auspex::runnerd

@@ -44,8 +44,8 @@ class Process {
 UniqueFd OpenPidfd(pid_t pid);
 // A pid descriptor of a grandchild; invalid when it is gone or is not a child of `parent` any more.
 UniqueFd OpenChildOf(pid_t parent, pid_t pid);
-// Sends through a pid descriptor; nothing happens when the process is gone.
-void SignalByFd(int pidfd, int signal);
+// Sends through a pid descriptor; false when the process is gone or is not ours to signal.
+bool SignalByFd(int pidfd, int signal);
 
 }  // namespace auspex::runnerd
 

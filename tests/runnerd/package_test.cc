@@ -430,6 +430,18 @@ TEST_F(StoreTest, ManifestMustBeTheTenantsAndWithinWhatIsOffered) {
   EXPECT_EQ(described(optional, MakeUnit(optional.sha256)), "completed");
 }
 
+// A manifest may have a mebibyte, and takes eleven times that in memory when it is all short words.
+TEST_F(StoreTest, WhatIsRememberedOfManifestsIsBounded) {
+  constexpr size_t kPad = 900'000;
+  for (int i = 0; i < 4; ++i) {
+    const std::string sha =
+        StageTenant({"ok"}, Cat(",\"pad\":\"", i, std::string(kPad, 'x'), "\""));
+    EXPECT_EQ(Describe(Run(MakeUnit(sha))), "completed");
+    EXPECT_GT(packages_->RememberedOctets(), kPad);
+    EXPECT_LE(packages_->RememberedOctets(), size_t{2} << 20);
+  }
+}
+
 TEST_F(StoreTest, StagedPackagesAreCheckedBeforeEveryUnit) {
   const std::string sha = StageTenant({"ok"});
   EXPECT_EQ(Describe(Run(MakeUnit(sha))), "completed");

@@ -2,9 +2,11 @@
 // Units in real sandboxes: what they see, what they cannot do, how they end, and that nothing of
 // them is left.
 #include <gmock/gmock.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,6 +26,7 @@
 #include "runnerd/sandbox_arguments.h"
 #include "tests/runnerd/fixture.h"
 #include "tests/support/pace.h"
+#include "tests/support/skip.h"
 
 namespace auspex::runnerd {
 namespace {
@@ -383,6 +386,40 @@ TEST_F(SandboxTest, AHalfBuiltLeftoverIsKnownByItsCommandLine) {
     kill(child, SIGKILL);
     EXPECT_EQ(waitpid(child, nullptr, 0), child);
   }
+}
+
+// Any user can give a program that name and that command line. Who may not be killed is not waited
+// for: each would cost every start twenty seconds.
+TEST_F(SandboxTest, AnotherUsersLookAlikeHoldsNothingUp) {
+  AUSPEX_SKIP_UNLESS(geteuid() == 0, "root, to run a process as another user");
+  std::vector<std::string> words = {"/usr/bin/bwrap", "-c", "sleep 60; :", host_->etc_folder};
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  const pid_t stranger = fork();
+  if (stranger == 0) {
+    if (setresgid(65533, 65533, 65533) == 0 && setresuid(65533, 65533, 65533) == 0)
+      execv("/bin/sh", argv.data());
+    _exit(127);
+  }
+  while (ReadWhole(Cat("/proc/", stranger, "/cmdline")).find("sleep 60") == std::string::npos)
+    usleep(1000);
+  const pid_t starter = fork();
+  if (starter == 0) {
+    // As any user is towards another: without the right to signal everybody.
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3]{};
+    syscall(SYS_capget, &header, data);
+    data[0].effective &= ~(1U << CAP_KILL);
+    if (syscall(SYS_capset, &header, data) != 0) _exit(99);
+    _exit(EndLeftovers(host_->etc_folder));
+  }
+  int status = 0;
+  EXPECT_EQ(waitpid(starter, &status, 0), starter);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  EXPECT_EQ(waitpid(stranger, nullptr, WNOHANG), 0) << "it was another user's";
+  kill(stranger, SIGKILL);
+  EXPECT_EQ(waitpid(stranger, nullptr, 0), stranger);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "common/files/files.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -72,6 +73,26 @@ TEST(FilesTest, RemoveTreeStaysInside) {
   EXPECT_NE(::access((folder / "tree").c_str(), F_OK), 0);
   EXPECT_EQ(ReadFile(folder / "outside", 10).value(), "keep");
   EXPECT_TRUE(RemoveTree(folder / "tree").ok()) << "a missing tree is fine";
+}
+
+// Whoever may write into a folder can nest without end, and close each level to himself.
+TEST(FilesTest, RemoveTreeTakesWhatIsNestedDeeply) {
+  testing::TempDir folder;
+  ASSERT_TRUE(WriteFileAtomically(folder / "outside", "keep", 0600).ok());
+  ASSERT_TRUE(MakePrivateDirectory(folder / "tree").ok());
+  UniqueFd at(::open((folder / "tree").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  for (int depth = 0; depth < 400; ++depth) {
+    ASSERT_EQ(::mkdirat(at.get(), "d", 0700), 0);
+    ASSERT_EQ(::symlinkat("../../../../..", at.get(), "up"), 0);
+    UniqueFd next(::openat(at.get(), "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    ASSERT_TRUE(next);
+    ASSERT_EQ(::fchmod(at.get(), 0), 0);
+    at = std::move(next);
+  }
+  const absl::Status removed = RemoveTree(folder / "tree");
+  EXPECT_TRUE(removed.ok()) << removed;
+  EXPECT_NE(::access((folder / "tree").c_str(), F_OK), 0);
+  EXPECT_EQ(ReadFile(folder / "outside", 10).value(), "keep");
 }
 
 }  // namespace
