@@ -48,11 +48,13 @@ constexpr uint64_t kLook = kReadFile | kReadDir, kRun = kLook | kExecute;
 // Everything there except devices, which nobody may make and none of which is driven by ioctl.
 constexpr uint64_t kScratch = FileRights(3) & ~(kMakeChar | kMakeBlock);
 constexpr uint64_t kDevice = kReadFile | kWriteFile | kTruncate;
+// In /dev each node that may be opened has a rule of its own: pseudo-terminals, which /dev/ptmx makes,
+// are counted for the host as a whole.
 constexpr Shown kShown[] = {
     {"/usr", kRun},         {"/bin", kRun},           {"/sbin", kRun},
     {"/lib", kRun},         {"/lib32", kRun},         {"/lib64", kRun},
     {"/libx32", kRun},      {kPackageDir, kRun},      {"/etc", kLook},
-    {"/proc", kLook},       {"/dev", kLook},          {kUnitDir, kScratch},
+    {"/proc", kLook},       {"/dev", kReadDir},       {kUnitDir, kScratch},
     {kShmDir, kScratch},    {"/dev/null", kDevice},   {"/dev/zero", kDevice},
     {"/dev/full", kDevice}, {"/dev/random", kDevice}, {"/dev/urandom", kDevice},
     {"/dev/tty", kDevice},

@@ -69,6 +69,8 @@ void Files(const char* host_secret) {
   Note("sysrq", Opens("/proc/sysrq-trigger", O_WRONLY));
   Note("read_kmem", Opens("/dev/mem", O_RDONLY) || Opens("/dev/kmem", O_RDONLY) ||
                         Opens("/proc/kcore", O_RDONLY));
+  Note("pseudo_terminal",
+       Opens("/dev/ptmx", O_RDONLY | O_NOCTTY) || Opens("/dev/pts/ptmx", O_RDONLY | O_NOCTTY));
   Note("block_device", Opens("/dev/vda", O_RDONLY) || Opens("/dev/sda", O_RDONLY));
   Note("make_device", mknod("/unit/zero", S_IFCHR | 0600, 1 << 8 | 5) == 0);
   Note("init_memory", Opens("/proc/1/mem", O_RDWR));
