@@ -94,6 +94,10 @@ TEST_F(Daemons, AKeydThatItsFilterKilledIsNamedAndReplaced) {
   ASSERT_NO_FATAL_FAILURE(worker.StartDaemon());
   const pid_t before = worker.PidOf("keyd");
   ASSERT_GT(before, 0);
+  // Before it serves its filter is not in place, and a call made inside would only spoil its start.
+  ASSERT_TRUE(Eventually(20, [&] {
+    return e2e::ReadText(worker.log()).find("proc=keyd event=ready") != std::string::npos;
+  }));
   // keyd is the supervisor's child: only the call is made here, and its end is seen there.
   StartDeniedCall(before, SYS_prctl, {PR_SET_DUMPABLE, 1});
   ASSERT_TRUE(Eventually(20, [&] {
