@@ -25,6 +25,9 @@ std::vector<LimitInWords> LimitsInWords(const Config& config) {
   return {
       {"wall clock", Cat(Number(WallSeconds(config)), " s")},
       {"memory", if_limited(Cat(config.memory_max_mb, " MiB"))},
+      {"swap, by cgroup v2 alone", if_limited(Cat(config.swap_max_mb, " MiB"))},
+      {"processors, by cgroup v2 alone",
+       if_limited(config.cpu_cores ? Number(*config.cpu_cores) : "none")},
       {"processes and threads", if_limited(Cat(config.pids_max))},
       {"processor time of a process",
        if_limited(config.cpu_seconds ? Cat(*config.cpu_seconds, " s") : "none")},

@@ -163,6 +163,41 @@ TEST_F(CgroupTest, LimitsOfAllUnitsAreWrittenAndTakenBack) {
   EXPECT_TRUE(tree_->Make({}).ok());
 }
 
+TEST_F(CgroupTest, DisksAreSharedAsTheOwnerSays) {
+  AUSPEX_NEEDS_CONTROLLER(*tree_, "io");
+  const auto weight = [this] {
+    return ReadWhole(Units() + "/io.weight") + ReadWhole(Units() + "/io.bfq.weight");
+  };
+  CgroupTotals totals;
+  totals.io_weight = 20;
+  ASSERT_TRUE(tree_->SetTotals(totals).ok());
+  EXPECT_THAT(weight(), HasSubstr("default 20\n"));
+  ASSERT_TRUE(tree_->SetTotals({}).ok());
+  EXPECT_THAT(weight(), HasSubstr("default 100\n"));
+}
+
+TEST_F(CgroupTest, EachLimitOfAUnitIsWritten) {
+  AUSPEX_NEEDS_CONTROLLER(*tree_, "memory");
+  AUSPEX_NEEDS_CONTROLLER(*tree_, "pids");
+  AUSPEX_NEEDS_CONTROLLER(*tree_, "cpu");
+  CgroupLimits limits;
+  limits.memory_octets = 64 << 20;
+  limits.swap_octets = 0;
+  limits.processes = 7;
+  limits.cpus = 0.5;
+  const UnitCgroup unit = Make(limits);
+  const std::vector<std::string> names = UnitsIn(Units());
+  ASSERT_EQ(names.size(), 1u);
+  const auto holds = [&](const char* file) {
+    return ReadWhole(Cat(Units(), "/", names[0], "/", file));
+  };
+  EXPECT_EQ(holds("memory.max"), "67108864\n");
+  EXPECT_EQ(holds("memory.swap.max"), "0\n");
+  EXPECT_EQ(holds("memory.oom.group"), "1\n");
+  EXPECT_EQ(holds("pids.max"), "7\n");
+  EXPECT_EQ(holds("cpu.max"), "50000 100000\n");
+}
+
 TEST_F(CgroupTest, FrozenProcessesMakeNoProgressAndGoOn) {
   AUSPEX_NEEDS_CGROUP(*tree_);
   UnitCgroup unit = Make();

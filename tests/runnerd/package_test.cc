@@ -261,6 +261,10 @@ TEST(PackageTree, RefusesWhatTheDigestDoesNotCover) {
   EXPECT_THAT(refused("__pycache__"), HasSubstr("compiled Python"));
   folder.Write("p/suid", "x", 04755);
   EXPECT_THAT(refused("suid"), HasSubstr("set-id"));
+  folder.Write("p/sgid", "x", 02755);
+  EXPECT_THAT(refused("sgid"), HasSubstr("set-id"));
+  folder.Write("p/sticky", "x", 01755);
+  EXPECT_THAT(refused("sticky"), HasSubstr("set-id or sticky"));
   std::filesystem::create_directories(root + "/empty/inner");
   EXPECT_THAT(refused("empty"), HasSubstr("is a folder without a file"));
   std::filesystem::create_hard_link(root + "/a", root + "/b");

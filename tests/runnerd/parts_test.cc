@@ -16,12 +16,14 @@
 #include "runnerd/executor_output.h"
 #include "runnerd/init_report.h"
 #include "runnerd/isolation.h"
+#include "runnerd/limits_shown.h"
 #include "runnerd/package_tree.h"
 #include "runnerd/probe.h"
 #include "runnerd/sandbox_arguments.h"
 #include "runnerd/shown.h"
 #include "runnerd/slots.h"
 #include "runnerd/thermal.h"
+#include "runnerd/unit_limits.h"
 #include "tests/runnerd/fixture.h"
 
 namespace auspex::runnerd {
@@ -70,6 +72,48 @@ TEST(SandboxArguments, EverySandboxHasEveryWall) {
     // The only writable bind is the one of the unpacker.
     EXPECT_EQ(HasWord(*line, "--bind-fd"), spec.unpack_fd >= 0);
   }
+}
+
+TEST(UnitLimits, AreTheOwnersAndNoneIsWithoutAWallClock) {
+  Config config;
+  EXPECT_EQ(WallSeconds(config), 600);
+  EXPECT_EQ(UnitLimits(config).memory_octets, 4096ull << 20);
+  EXPECT_EQ(UnitLimits(config).swap_octets, 0u);
+  EXPECT_EQ(UnitLimits(config).cpus, std::nullopt);
+  config.runner_timeout_seconds = 7.5;
+  config.memory_max_mb = 100;
+  config.swap_max_mb = 3;
+  config.pids_max = 20;
+  config.cpu_cores = 1.5;
+  EXPECT_EQ(WallSeconds(config), 7.5);
+  EXPECT_EQ(UnitLimits(config).memory_octets, 100u << 20);
+  EXPECT_EQ(UnitLimits(config).swap_octets, 3u << 20);
+  EXPECT_GE(UnitLimits(config).processes, 20u);
+  EXPECT_EQ(UnitLimits(config).cpus, 1.5);
+  std::vector<std::string> shown;
+  for (const LimitInWords& limit : LimitsInWords(config))
+    shown.push_back(Cat(limit.name, ": ", limit.value));
+  EXPECT_THAT(shown, testing::IsSupersetOf(
+                         {"wall clock: 7.5 s", "memory: 100 MiB", "swap, by cgroup v2 alone: 3 MiB",
+                          "processors, by cgroup v2 alone: 1.5", "processes and threads: 20"}));
+  config.resource_limits = false;
+  EXPECT_EQ(UnitLimits(config).swap_octets, std::nullopt);
+  EXPECT_EQ(WallSeconds(config), 7.5);
+}
+
+TEST(UnitLimits, OfAllTogetherAreTheOwners) {
+  Config config;
+  EXPECT_EQ(UnitTotals(config).memory_octets, std::nullopt);
+  EXPECT_EQ(UnitTotals(config).cpu_weight, 20);
+  EXPECT_EQ(UnitTotals(config).io_weight, 20);
+  config.max_ram_gb = 0.5;
+  config.max_cpu_cores = 3;
+  config.cpu_weight = 7;
+  config.io_weight = 9;
+  EXPECT_EQ(UnitTotals(config).memory_octets, 512u << 20);
+  EXPECT_EQ(UnitTotals(config).cpus, 3.0);
+  EXPECT_EQ(UnitTotals(config).cpu_weight, 7);
+  EXPECT_EQ(UnitTotals(config).io_weight, 9);
 }
 
 TEST(SandboxArguments, HostileTextIsRefused) {
