@@ -216,6 +216,13 @@ TEST_F(SandboxTest, WallClockEndsAStubbornTenantWithAllItsChildren) {
   EXPECT_EQ(Describe(RunTenant({"forks", "200"})), "completed");
 }
 
+TEST_F(SandboxTest, ProcessorTimeOfAProcessIsBounded) {
+  config_.cpu_seconds = 1;
+  config_.runner_timeout_seconds = 30 * TestPace();  // would refuse it
+  // A child works for ten minutes; its parent completes without its figures once it is killed.
+  EXPECT_EQ(IntegerOf(PayloadOf(RunTenant({"work", "600000", "1"})), "rounds"), 0);
+}
+
 // The kernel exempts root from this limit, so root's test runs as somebody else.
 TEST_F(SandboxTest, ProcessLimitHoldsPerSandbox) {
   config_.pids_max = 20;
