@@ -284,7 +284,9 @@ TEST_F(RoleServerTest, HalfSentMessagesAreHeldUpToTheBound) {
     }
   }
   const size_t after = Resident();
-  EXPECT_LT(after, before + 8 * kBound) << "grown by " << (after - before);
+  // gRPC gives back what is over the quota a little later than it takes it: 20 to 42 MiB were seen in a
+  // hundred runs, and 82 with a bound that is never met.
+  EXPECT_LT(after, before + 14 * kBound) << "grown by " << (after - before);
   for (const int fd : fds) ::close(fd);
 }
 
