@@ -11,7 +11,9 @@
 #include <utility>
 
 #include "common/base/cat.h"
+#include "common/base/sanitized.h"
 #include "common/base/startup_pages.h"
+#include "common/harden/allow_list.h"
 #include "common/harden/harden.h"
 #include "common/http/http_client.h"
 #include "common/ipc/daemon.h"
@@ -19,6 +21,7 @@
 #include "common/log/log.h"
 #include "netd/confinement.h"
 #include "netd/netd.h"
+#include "netd/syscalls.h"
 
 namespace {
 
@@ -69,6 +72,13 @@ absl::Status Harden(const auspex::Daemon& daemon) {
   return Missing("landlock", auspex::RestrictFiles(*files));
 }
 
+// For every thread that there is by now and every later one.
+absl::Status KeepOnlyItsCalls() {
+  if (!auspex::kSanitized) return auspex::KeepOnly(auspex::NetdCalls());
+  return Missing("seccomp",
+                 absl::UnimplementedError("this build's sanitizer makes calls of its own"));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -94,6 +104,7 @@ int main(int argc, char** argv) {
                                  .max_message_octets = 64 * 1024},
                                 {&netd.service()});
   if (!server.ok()) return Refuse(server.status());
+  if (absl::Status status = KeepOnlyItsCalls(); !status.ok()) return Refuse(status);
   netd.Start([&] { daemon->RequestStop(); });
   daemon->NotifyReady();
   auspex::ReleaseStartupPages();

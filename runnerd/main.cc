@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "common/base/cat.h"
+#include "common/base/sanitized.h"
 #include "common/base/startup_pages.h"
 #include "common/base/status_macros.h"
+#include "common/harden/allow_list.h"
 #include "common/harden/harden.h"
 #include "common/ipc/channel.h"
 #include "common/ipc/daemon.h"
@@ -30,6 +32,7 @@
 #include "runnerd/sandboxes_service.h"
 #include "runnerd/self_test.h"
 #include "runnerd/stated_client.h"
+#include "runnerd/syscalls.h"
 #include "runnerd/unit_limits.h"
 #include "runnerd/unit_pipeline.h"
 #include "runnerd/view.h"
@@ -95,7 +98,11 @@ std::map<std::string, std::string> ReachedFor(const Layout& layout) {
 absl::Status Harden() {
   RETURN_IF_ERROR(InStep("hardening no-dump", DisableDumps()));
   RETURN_IF_ERROR(InStep("hardening no-new-privileges", NoNewPrivileges()));
-  return InStep("hardening only-local-sockets", OnlyUnixAndNetlinkSockets());
+  RETURN_IF_ERROR(InStep("hardening only-local-sockets", OnlyUnixAndNetlinkSockets()));
+  if (!kSanitized) return InStep("hardening system calls", KeepOnly(RunnerdCalls()));
+  LogWarning("layer_missing",
+             {{"layer", "seccomp"}, {"why", "this build's sanitizer makes calls of its own"}});
+  return absl::OkStatus();
 }
 
 void ApplyTotals(CgroupTree& cgroups, const Config& config) {

@@ -12,8 +12,10 @@
 
 #include "common/base/cat.h"
 #include "common/base/encoding.h"
+#include "common/base/sanitized.h"
 #include "common/base/startup_pages.h"
 #include "common/base/status_macros.h"
+#include "common/harden/allow_list.h"
 #include "common/harden/harden.h"
 #include "common/ids/ids.h"
 #include "common/ipc/daemon.h"
@@ -24,6 +26,7 @@
 #include "stated/service/net_service.h"
 #include "stated/service/owner_service.h"
 #include "stated/service/work_service.h"
+#include "stated/syscalls.h"
 
 namespace auspex::stated {
 namespace {
@@ -43,6 +46,14 @@ absl::Status TakePrivilegesAway(const Daemon& daemon) {
   }
   RETURN_IF_ERROR(OnlyUnixSockets());
   return DenyExec();
+}
+
+// For every thread that there is by now and every later one.
+absl::Status KeepOnlyItsCalls() {
+  if (!kSanitized) return KeepOnly(StatedCalls());
+  LogWarning("layer_missing",
+             {{"layer", "seccomp"}, {"reason", "this build's sanitizer makes calls of its own"}});
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Settings> SettingsFrom(const Config& config) {
@@ -87,6 +98,7 @@ absl::Status Run(Daemon& daemon) {
                    Serve(daemon, "owner", "cli", {&query, &policy}));
   // Only now: a socket that is there already is asked whether somebody answers.
   RETURN_IF_ERROR(DenyConnect());
+  RETURN_IF_ERROR(KeepOnlyItsCalls());
   daemon.NotifyReady();
   LogInfo("serving");
   ReleaseStartupPages();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "common/harden/allow_list.h"
 
+#include <linux/kcmp.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <sys/mman.h>
@@ -8,9 +9,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 
 #include "common/base/cat.h"
 #include "common/base/errno_status.h"
@@ -68,10 +73,24 @@ absl::StatusOr<std::vector<sock_filter>> Export(scmp_filter_ctx context) {
   return program;
 }
 
+// By a call that does nothing and is answered otherwise with the filter than without it.
+bool InForce(const AllowList& list) {
+  // A process may always compare itself with itself, and no list of ours names that.
+  if (list.otherwise == Otherwise::kRefuse)
+    return ::syscall(SYS_kcmp, ::getpid(), ::getpid(), KCMP_VM, 0, 0) == -1 && errno == EPERM;
+  // Without arguments it is EINVAL to the kernel. A list that kills has it as absent, since nothing can check its flags.
+  return ::syscall(SYS_clone3, nullptr, 0) == -1 && errno == ENOSYS;
+}
+
 }  // namespace
 
+void AllowList::Add(std::vector<AllowedCall> rows) {
+  std::move(rows.begin(), rows.end(), std::back_inserter(allowed));
+}
+
 absl::StatusOr<std::vector<sock_filter>> Compile(const AllowList& list, int own_pid) {
-  const Context context(seccomp_init(SCMP_ACT_KILL_PROCESS));
+  const Context context(seccomp_init(list.otherwise == Otherwise::kKill ? SCMP_ACT_KILL_PROCESS
+                                                                        : SCMP_ACT_ERRNO(EPERM)));
   if (context == nullptr) return absl::UnavailableError("allow-list: no seccomp");
   if (const int error =
           seccomp_attr_set(context.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
@@ -82,8 +101,14 @@ absl::StatusOr<std::vector<sock_filter>> Compile(const AllowList& list, int own_
   if (const int error = seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2); error != 0) {
     return Failed(error, "optimize");
   }
+  // libseccomp takes no rule with checks beside one without.
+  std::set<std::string_view> whole;
   for (const AllowedCall& row : list.allowed) {
-    RETURN_IF_ERROR(AddRow(context.get(), row, own_pid));
+    if (row.when.empty() && whole.insert(row.name).second)
+      RETURN_IF_ERROR(AddRow(context.get(), row, own_pid));
+  }
+  for (const AllowedCall& row : list.allowed) {
+    if (!whole.contains(row.name)) RETURN_IF_ERROR(AddRow(context.get(), row, own_pid));
   }
   for (const AbsentCall& row : list.absent) {
     ASSIGN_OR_RETURN(const int number, Resolve(row.name));
@@ -107,14 +132,8 @@ absl::Status KeepOnly(const AllowList& list) {
         answer > 0 ? Cat("seccomp: thread ", answer, " has a filter of its own")
                    : std::string(ErrnoStatus(errno, "seccomp", "allow-list").message()));
   }
-  // clone3 without arguments is EINVAL to the kernel and ENOSYS to a list that has it as absent.
-  for (const AbsentCall& row : list.absent) {
-    if (row.name != "clone3") continue;
-    if (::syscall(SYS_clone3, nullptr, 0) != -1 || errno != ENOSYS) {
-      return absl::UnavailableError("seccomp: the filter was taken and is not in force");
-    }
-  }
-  return absl::OkStatus();
+  if (InForce(list)) return absl::OkStatus();
+  return absl::UnavailableError("seccomp: the filter was taken and is not in force");
 }
 
 }  // namespace auspex

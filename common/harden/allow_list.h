@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // AllowList: the system calls that a process keeps, as data, and the BPF program made of them. Everything else, every foreign
 // architecture and x86-64's x32 numbers kill the whole process, so that a broken process gets no second try and its end is seen
-// (SIGSYS). A list is read by people: each row says which code needs the call.
+// (SIGSYS). A list may say that what it does not name is refused instead (Otherwise::kRefuse); foreign numbers kill all the same.
+// A list is read by people: each row says which code needs the call.
 //
 //   const AllowList& list = KeydCalls();
 //   RETURN_IF_ERROR(KeepOnly(list));         // last thing of the start; holds for every thread, present and future
@@ -36,7 +37,7 @@ struct ArgumentCheck {
   uint64_t value;
 };
 
-// A call that is allowed when all of `when` hold; several rows of one name are alternatives. A row without checks is alone.
+// A call that is allowed when all of `when` hold; several rows of one name are alternatives.
 struct AllowedCall {
   std::string_view name;
   std::vector<ArgumentCheck> when;
@@ -49,9 +50,19 @@ struct AbsentCall {
   std::string_view needed_by;
 };
 
+// What becomes of a call that no row names.
+enum class Otherwise {
+  kKill,    // for a program whose every call is its own
+  kRefuse,  // EPERM: for one in which libraries of the host, or programs that inherit the filter, may try what they can do without
+};
+
 struct AllowList {
   std::vector<AllowedCall> allowed;
   std::vector<AbsentCall> absent;
+  Otherwise otherwise = Otherwise::kKill;
+
+  // Appends `rows`. Where one name comes with and without checks, the row without them is what counts (Compile).
+  void Add(std::vector<AllowedCall> rows);
 };
 
 // The program for the present architecture. Names that only other architectures have (poll on aarch64) are left out. INTERNAL
