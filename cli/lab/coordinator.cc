@@ -17,11 +17,12 @@
 namespace auspex::cli::lab {
 namespace {
 
-constexpr int kStartMs = 15'000;
+constexpr int kStartMs = 120'000;
 constexpr int kStepMs = 10;
 constexpr uint64_t kMostFileOctets = 64 * 1024;
 constexpr uint64_t kMostAnswerOctets = 256ull * 1024 * 1024;
-constexpr double kCallSeconds = 20;
+// The coordinator is a process of this lab on a machine of any speed, and one call hands it all units.
+constexpr double kCallSeconds = 60;
 
 JsonLimits AnswerLimits() {
   JsonLimits limits;
@@ -101,7 +102,7 @@ absl::StatusOr<JsonValue> LabCoordinator::Call(const std::string& method, const 
   if (!body.empty()) request.headers.push_back({"Content-Type", "application/json"});
   request.body = std::move(body);
   HttpLimits limits;
-  limits.total_seconds = kCallSeconds;
+  limits.total_seconds = limits.stall_seconds = kCallSeconds;
   limits.max_body_octets = kMostAnswerOctets;
   ASSIGN_OR_RETURN(const HttpResponse response, http_.Call(request, limits));
   if (response.status < 200 || response.status > 299) {

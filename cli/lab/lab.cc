@@ -3,6 +3,7 @@
 
 #include <sys/prctl.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <functional>
@@ -27,9 +28,14 @@ namespace {
 using Time = std::chrono::steady_clock::time_point;
 
 constexpr char kDefaultExperiment[] = "robustness-sweep";
-constexpr int kReadySeconds = 30;
-// The experiment is given up when nothing at all has moved for so long.
-constexpr int kStuckSeconds = 60;
+// Bounds for what hangs, not for what is slow: a process that ends is noticed at once, and who waits
+// can interrupt.
+constexpr int kReadySeconds = 240;
+// The experiment is given up when nothing at all has moved for so long, or for so many times what
+// starting the lab took, which tells how slow this machine is.
+constexpr int kStuckSeconds = 60, kStuckStarts = 10;
+// While a unit runs nothing has to move until its worker ends it: runnerd's wall clock of a unit.
+constexpr int kUnitSeconds = 600;
 constexpr int kPollMs = 50;
 // Above the sum of what `auspex daemon` gives its four daemons.
 constexpr int kWorkerStopMs = 25'000;
@@ -37,6 +43,10 @@ constexpr int kCoordinatorStopMs = 5'000;
 
 Time Now() { return std::chrono::steady_clock::now(); }
 double SecondsSince(Time start) { return std::chrono::duration<double>(Now() - start).count(); }
+// A call that failed as one to a slow process does; whether the process still runs is another matter.
+bool MaybeSlow(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+}
 
 class Lab {
  public:
@@ -57,12 +67,15 @@ class Lab {
   absl::Status AwaitWorkers();
   absl::Status AwaitExperiment(const std::string& id, LabProgress& progress);
   absl::Status AwaitReceipts(int64_t expected);
+  // FAILED_PRECONDITION names the worker or the coordinator that has ended.
+  absl::Status CheckAlive();
   absl::Status Collect(const std::string& id, LabReport& report);
   // Stops what runs and removes the directory. Idempotent.
   void TearDown();
 
   const Output& output_;
   LabOptions options_;
+  double stuck_seconds_ = kStuckSeconds;
   ProgressDisplay display_;
   Interrupt interrupt_;
   std::string directory_;
@@ -102,7 +115,7 @@ absl::Status Lab::AwaitWorkers() {
     for (;;) {
       const absl::Status ready = worker->CheckReady();
       if (ready.ok()) break;
-      if (!absl::IsUnavailable(ready) && !absl::IsDeadlineExceeded(ready)) return ready;
+      if (!MaybeSlow(ready)) return ready;
       if (SecondsSince(start) > kReadySeconds) {
         return absl::DeadlineExceededError(
             Cat("not ready after ", kReadySeconds, " s: ", std::string(ready.message())));
@@ -113,27 +126,39 @@ absl::Status Lab::AwaitWorkers() {
   return absl::OkStatus();
 }
 
+absl::Status Lab::CheckAlive() {
+  for (const auto& worker : workers_) {
+    if (std::optional<int> end = worker->process().Poll()) {
+      return absl::FailedPreconditionError(
+          Cat("worker ", worker->name(), ": auspex daemon ", DescribeEnd(*end)));
+    }
+  }
+  if (std::optional<int> end = coordinator_->process().Poll())
+    return absl::FailedPreconditionError(Cat("the coordinator ", DescribeEnd(*end)));
+  return absl::OkStatus();
+}
+
 absl::Status Lab::AwaitExperiment(const std::string& id, LabProgress& progress) {
   const Time start = Now();
   Time moved = start;
   for (;;) {
-    ASSIGN_OR_RETURN(const LabProgress now, coordinator_->Progress(id));
-    if (!(now == progress)) moved = Now();
-    progress = now;
+    const absl::StatusOr<LabProgress> now = coordinator_->Progress(id);
+    RETURN_IF_ERROR(CheckAlive());
+    if (!now.ok() && !MaybeSlow(now.status())) return now.status();
+    if (now.ok() && !(*now == progress)) {
+      moved = Now();
+      progress = *now;
+    }
     display_.Update(progress, SecondsSince(start));
     if (progress.disagreed > 0)
       return absl::DataLossError(Cat(progress.disagreed, " units on which the workers disagree"));
     if (progress.units > 0 && progress.done == progress.units) break;
-    if (SecondsSince(moved) > kStuckSeconds) {
-      return absl::DeadlineExceededError(Cat("nothing moved for ", kStuckSeconds,
-                                             " s: ", progress.done, " of ", progress.units,
-                                             " units done, ", progress.results, " results"));
-    }
-    for (const auto& worker : workers_) {
-      if (std::optional<int> end = worker->process().Poll()) {
-        return absl::FailedPreconditionError(
-            Cat("worker ", worker->name(), ": auspex daemon ", DescribeEnd(*end)));
-      }
+    const double patience = stuck_seconds_ + (progress.running > 0 ? kUnitSeconds : 0);
+    if (SecondsSince(moved) > patience) {
+      return absl::DeadlineExceededError(
+          Cat("nothing moved for ", static_cast<int>(patience), " s: ", progress.done, " of ",
+              progress.units, " units done, ", progress.results, " results",
+              now.ok() ? "" : Cat("; ", std::string(now.status().message()))));
     }
     RETURN_IF_ERROR(interrupt_.Sleep(kPollMs));
   }
@@ -149,21 +174,25 @@ absl::Status Lab::AwaitReceipts(int64_t expected) {
   Time moved = Now();
   int64_t last = -1;
   for (;;) {
+    RETURN_IF_ERROR(CheckAlive());
     int64_t verified = 0;
     for (const auto& worker : workers_) {
-      ASSIGN_OR_RETURN(const stated_v1::Status status, worker->clients().WorkerStatus());
-      if (status.receipts_bad() > 0) {
-        return absl::DataLossError(
-            Cat("worker ", worker->name(), ": ", status.receipts_bad(), " receipts do not verify"));
+      const absl::StatusOr<stated_v1::Status> status = worker->clients().WorkerStatus();
+      if (!status.ok() && MaybeSlow(status.status())) continue;
+      RETURN_IF_ERROR(status.status());
+      if (status->receipts_bad() > 0) {
+        return absl::DataLossError(Cat("worker ", worker->name(), ": ", status->receipts_bad(),
+                                       " receipts do not verify"));
       }
-      verified += static_cast<int64_t>(status.receipts_canonical());
+      verified += static_cast<int64_t>(status->receipts_canonical());
     }
     if (verified >= expected) return absl::OkStatus();
     if (verified != last) moved = Now();
     last = verified;
-    if (SecondsSince(moved) > kStuckSeconds) {
-      return absl::DeadlineExceededError(
-          Cat("only ", verified, " of ", expected, " receipts after ", kStuckSeconds, " s"));
+    if (SecondsSince(moved) > stuck_seconds_) {
+      return absl::DeadlineExceededError(Cat("only ", verified, " of ", expected,
+                                             " receipts after ", static_cast<int>(stuck_seconds_),
+                                             " s"));
     }
     RETURN_IF_ERROR(interrupt_.Sleep(kPollMs));
   }
@@ -208,6 +237,7 @@ absl::StatusOr<LabReport> Lab::Run() {
   RETURN_IF_ERROR(StartWorkers());
   RETURN_IF_ERROR(AwaitWorkers());
   report.start_seconds = SecondsSince(start);
+  stuck_seconds_ = std::max<double>(kStuckSeconds, kStuckStarts * report.start_seconds);
 
   const Time submitted = Now();
   ASSIGN_OR_RETURN(report.experiment_id, coordinator_->Submit(experiment, MakeUnits(options_.units),

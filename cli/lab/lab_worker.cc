@@ -16,7 +16,10 @@
 namespace auspex::cli::lab {
 namespace {
 
-constexpr int kBootstrapMs = 60'000;
+// For a command that hangs: its end is noticed at once.
+constexpr int kBootstrapMs = 240'000;
+// Of one call to a daemon that runs.
+constexpr double kCallSeconds = 60;
 constexpr uint64_t kMostLogOctets = 64ull * 1024 * 1024;
 constexpr size_t kTroubleLines = 8;
 
@@ -79,7 +82,7 @@ absl::Status LabWorker::FinishBootstrap() {
 
 absl::Status LabWorker::StartDaemon() {
   ASSIGN_OR_RETURN(process_, StartCommand("daemon", settings_.outlives_parent));
-  clients_ = std::make_unique<Clients>(layout_);
+  clients_ = std::make_unique<Clients>(layout_, kCallSeconds);
   return absl::OkStatus();
 }
 
@@ -94,7 +97,7 @@ absl::Status LabWorker::CheckReady() {
   if (!answer.ok()) {
     // A channel that failed to connect goes on trying only while a call waits on it; a new one
     // connects at once.
-    clients_ = std::make_unique<Clients>(layout_);
+    clients_ = std::make_unique<Clients>(layout_, kCallSeconds);
     return answer.status();
   }
   const stated_v1::Status& status = *answer;

@@ -28,6 +28,27 @@ class LabRunTest : public ::testing::Test {
     EXPECT_TRUE(Eventually([this] { return ProcessesWith(folder_.path()).empty(); }));
     EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
   }
+  static std::string Text(const std::string& path) {
+    std::ifstream in(path);
+    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  }
+  // The coordinator's process when the lab that writes `log` has begun its experiment; 0: it never did.
+  pid_t AwaitExperiment(const std::string& log) const {
+    const std::string coordinator = BuiltProgram("auspex-coordd");
+    if (!Eventually([&] { return Text(log).find(" results") != std::string::npos; }, 100)) return 0;
+    for (const pid_t pid : ProcessesWith(folder_.path() + "/auspex-lab")) {
+      std::error_code error;
+      const auto program =
+          std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/exe", error);
+      if (program == coordinator) return pid;
+    }
+    return 0;
+  }
+  static int EndOf(pid_t pid) {
+    int status = 0;
+    waitpid(pid, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  }
 
   ScratchFolder folder_;
 };
@@ -68,6 +89,38 @@ TEST_F(LabRunTest, InterruptLeavesNothing) {
   waitpid(pid, &status, 0);
   EXPECT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), 1);
+  ExpectNothingLeft();
+}
+
+// On a slow machine a coordinator may be silent for longer than any one call waits; a stopped process
+// is as slow as can be.
+TEST_F(LabRunTest, ACoordinatorThatIsSilentForAWhileIsWaitedForWhileItRuns) {
+  const std::string log = folder_.path() + "/log";
+  const pid_t pid = StartProgram(
+      "/usr/bin/env", {"TMPDIR=" + folder_.path(), BuiltProgram("auspex"), "lab", "--units", "40"},
+      log);
+  const pid_t coordinator = AwaitExperiment(log);
+  ASSERT_GT(coordinator, 0);
+  kill(coordinator, SIGSTOP);
+  sleep(15);
+  kill(coordinator, SIGCONT);
+  EXPECT_EQ(EndOf(pid), 0) << Text(log);
+  EXPECT_THAT(Text(log), HasSubstr("80 of 80 receipts verified"));
+  std::filesystem::remove(log);
+  ExpectNothingLeft();
+}
+
+TEST_F(LabRunTest, ACoordinatorThatEndedIsNotWaitedFor) {
+  const std::string log = folder_.path() + "/log";
+  const pid_t pid = StartProgram(
+      "/usr/bin/env", {"TMPDIR=" + folder_.path(), BuiltProgram("auspex"), "lab", "--units", "500"},
+      log);
+  const pid_t coordinator = AwaitExperiment(log);
+  ASSERT_GT(coordinator, 0);
+  kill(coordinator, SIGKILL);
+  EXPECT_EQ(EndOf(pid), 1);
+  EXPECT_THAT(Text(log), HasSubstr("the coordinator was killed by signal 9"));
+  std::filesystem::remove(log);
   ExpectNothingLeft();
 }
 
