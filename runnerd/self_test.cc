@@ -37,8 +37,8 @@ constexpr char kProbeName[] = "auspex-escape-probe";
 constexpr size_t kMaxProbeOctets = 64 << 20;
 // Little of everything, so that bombs end soon.
 constexpr int kMemoryMb = 256, kProcesses = 64;
-// For those that are made to meet the wall clock, and for all others.
-constexpr double kShortSeconds = 2, kLongSeconds = 30;
+// For those that are made to meet the wall clock, and for all others, on a machine of any speed.
+constexpr double kShortSeconds = 2, kLongSeconds = 300;
 
 // What comes of a self-test is shown and never signed.
 class NoSigner final : public UnitSigner {
@@ -213,7 +213,7 @@ absl::Status SelfTest::RunOn(Bench& bench, const std::function<bool(const SelfTe
     if (!row(said)) return cancelled;
   }
   for (const escape::Ending& ending : escape::Endings()) {
-    const bool meets_clock = ending.expected.find("over its limit") != std::string_view::npos;
+    const bool meets_clock = ending.expected == escape::kOverTime;
     const std::optional<UnitOutcome> outcome =
         run(ending.name, {{"attempt", std::string(ending.name)}},
             meets_clock ? kShortSeconds : kLongSeconds);

@@ -204,8 +204,8 @@ constexpr Ending kEndings[] = {
     {"hostile-names", "names with .., newline, 256 octets, right-to-left marks", "completed"},
     {"crash", "a crash", "ended by signal 11"},
     {"inode-bomb", "a million files", "files in its scratch and was killed"},
-    {"stop-self", "stop itself against the clock", "executor ran over its limit"},
-    {"ignore-term", "ignore SIGTERM and wait", "executor ran over its limit"},
+    {"stop-self", "stop itself against the clock", kOverTime},
+    {"ignore-term", "ignore SIGTERM and wait", kOverTime},
 };
 
 }  // namespace

@@ -45,8 +45,8 @@ std::span<const Ending> Endings();
 // Whether `outcome` is one of `expected`.
 bool Holds(std::string_view expected, std::string_view outcome);
 
-// The executor's wall clock, in seconds, for which the endings are made.
-inline constexpr int kEndingSeconds = 10;
+// The reason of a unit that the executor's wall clock ended; endings that expect it wait for that.
+inline constexpr std::string_view kOverTime = "executor ran over its limit";
 
 }  // namespace auspex::escape
 

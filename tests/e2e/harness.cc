@@ -19,6 +19,7 @@
 
 #include "common/files/files.h"
 #include "tests/support/http_client.h"
+#include "tests/support/pace.h"
 
 namespace auspex::e2e {
 namespace {
@@ -26,8 +27,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 Clock::time_point After(double seconds) {
-  return Clock::now() +
-         std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  return Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                            std::chrono::duration<double>(seconds * TestPace()));
 }
 
 int MsUntil(Clock::time_point end) {

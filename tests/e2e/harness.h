@@ -5,6 +5,8 @@
 // Every child leads a process group of its own, dies with the test (PR_SET_PDEATHSIG) and is killed
 // and reaped by its owner's destructor; what it leaves behind is adopted by the test (subreaper)
 // and killed by KillOrphans. One thread: the one that made them.
+//
+// All seconds here are patience and follow TestPace (tests/support/pace.h): no limit is tested with them.
 #ifndef AUSPEX_TESTS_E2E_HARNESS_H_
 #define AUSPEX_TESTS_E2E_HARNESS_H_
 
