@@ -44,6 +44,9 @@ function(auspex_test name)
   if(NOT A_TIMEOUT)
     set(A_TIMEOUT 120)
   endif()
+  if(AUSPEX_SANITIZE)
+    math(EXPR A_TIMEOUT "${A_TIMEOUT} * 5")  # each access to memory is checked
+  endif()
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES
     TIMEOUT ${A_TIMEOUT}

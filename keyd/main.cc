@@ -10,6 +10,7 @@
 
 #include "common/base/cat.h"
 #include "common/base/clock.h"
+#include "common/base/sanitized.h"
 #include "common/base/startup_pages.h"
 #include "common/base/status_macros.h"
 #include "common/ipc/call_loop.h"
@@ -75,6 +76,7 @@ absl::StatusOr<std::unique_ptr<Journal>> OpenJournal(const Daemon& daemon, const
 
 absl::Status Serve(Daemon& daemon) {
   RETURN_IF_ERROR(RefuseLoadedCode());
+  ReadNamesForSanitizer();
   if (sodium_init() < 0) return absl::InternalError("libsodium: cannot be initialised");
   // A limit on file sizes is a full disk to the journal, not a death.
   ::signal(SIGXFSZ, SIG_IGN);

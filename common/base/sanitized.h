@@ -4,6 +4,10 @@
 #ifndef AUSPEX_COMMON_BASE_SANITIZED_H_
 #define AUSPEX_COMMON_BASE_SANITIZED_H_
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#include <sanitizer/common_interface_defs.h>
+#endif
+
 namespace auspex {
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -17,6 +21,16 @@ inline constexpr bool kSanitized = false;
 #else
 inline constexpr bool kSanitized = false;
 #endif
+
+// Has the sanitizer's runtime read the program's names while it may: it does so at its first report, which a daemon that has given
+// up its files could not print with names, nor compare with tests/tsan.supp. Without a sanitizer, nothing.
+inline void ReadNamesForSanitizer() {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  char name[256];
+  __sanitizer_symbolize_pc(reinterpret_cast<void*>(&ReadNamesForSanitizer), "%f", name,
+                           sizeof name);
+#endif
+}
 
 }  // namespace auspex
 

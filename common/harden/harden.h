@@ -37,6 +37,9 @@ absl::Status OnlyUnixAndNetlinkSockets();
 absl::Status DenyConnect();
 // Seccomp: execve and execveat fail with EPERM; verified by trying. For keyd, stated and netd.
 absl::Status DenyExec();
+// Seccomp: threads, but no process of its own: fork, vfork and a clone that makes no thread fail with EPERM; verified by trying.
+// Whoever ends the caller then has ended all that came of it.
+absl::Status DenyProcesses();
 
 }  // namespace auspex
 

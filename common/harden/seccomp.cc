@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
+#include <sched.h>
 #include <seccomp.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -113,6 +115,31 @@ absl::Status DenyExec() {
   return ::execve(name, nothing, nothing) == -1 && errno == EPERM
              ? absl::OkStatus()
              : absl::UnavailableError("a program could still be started");
+}
+
+absl::Status DenyProcesses() {
+  constexpr std::string_view kLayer = "process filter";
+  ASSIGN_OR_RETURN(Filter filter, MakeFilter(kLayer));
+  const scmp_arg_cmp no_thread = SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0);
+  int error =
+      seccomp_rule_add_array(filter.get(), SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, &no_thread);
+  for (const int call : {SCMP_SYS(fork), SCMP_SYS(vfork)}) {
+    if (error == 0) {
+      error = seccomp_rule_add_array(filter.get(), SCMP_ACT_ERRNO(EPERM), call, 0, nullptr);
+    }
+  }
+  // Its flags lie in memory, which a filter cannot read; the C library falls back on clone.
+  if (error == 0) {
+    error =
+        seccomp_rule_add_array(filter.get(), SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0, nullptr);
+  }
+  if (error != 0) return ErrnoStatus(-error, "build", kLayer);
+  RETURN_IF_ERROR(LoadFilter(filter, kLayer));
+  const pid_t tried = ::fork();
+  if (tried == 0) ::_exit(0);
+  if (tried < 0 && errno == EPERM) return absl::OkStatus();
+  if (tried > 0) ::waitpid(tried, nullptr, 0);
+  return absl::UnavailableError("a process could still be made");
 }
 
 }  // namespace auspex

@@ -13,7 +13,8 @@
 //
 // The gate has no new privileges, is not dumpable, may open Unix sockets alone, and by Landlock may
 // start nothing but the helper and the loader. It ends with keyd (end of file, and a parent-death
-// signal). Safe from any thread; one call at a time, the others wait.
+// signal). The helper has all this too, and makes threads but no process, so that its end leaves
+// nothing behind. Safe from any thread; one call at a time, the others wait.
 #ifndef AUSPEX_KEYD_GATE_GATE_H_
 #define AUSPEX_KEYD_GATE_GATE_H_
 

@@ -80,6 +80,8 @@ struct Pipes {
     ::_exit(kHelperNotStarted);
   }
   ::syscall(SYS_close_range, 3U, ~0U, 0U);
+  // The gate ends the helper and nobody else: there is to be nobody else, in this session or another.
+  if (!DenyProcesses().ok()) ::_exit(kHelperNotStarted);
   char name[] = "auspex-keyd-secrets";
   char argument[16] = {};
   std::strncpy(argument, word, sizeof argument - 1);

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // `auspex daemon` of an enrolled worker, with the lab's coordinator: restart, second instance,
-// stop, wrong key, ticks.
+// stop, wrong key, ticks, and the passphrase of a person at a terminal.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pty.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 #include <sstream>
+#include <thread>
+#include <utility>
 
 #include "common/json/reader.h"
 #include "tests/cli/run_command.h"
@@ -203,6 +208,118 @@ TEST_F(DaemonTest, KilledSupervisorLeavesNothing) {
   daemon_ = 0;
   EXPECT_TRUE(Eventually([this] { return ProcessesWith(home()).empty(); }));
   StartDaemon();
+}
+
+// `auspex` as the program of a terminal at which a person sits.
+class Terminal {
+ public:
+  Terminal(const std::string& home, const std::vector<std::string>& arguments) {
+    std::vector<std::string> argv{BuiltProgram("auspex"), "--home", home};
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    std::vector<char*> args;
+    for (std::string& text : argv) args.push_back(text.data());
+    args.push_back(nullptr);
+    pid_ = ::forkpty(&terminal_, nullptr, nullptr, nullptr);
+    if (pid_ == 0) {
+      ::execv(args[0], args.data());
+      ::_exit(127);
+    }
+    // Always read, so that nobody waits for room to write.
+    reader_ = std::thread([this] {
+      char buffer[512];
+      for (ssize_t got; (got = ::read(terminal_, buffer, sizeof buffer)) > 0;) {
+        const std::lock_guard lock(mutex_);
+        shown_.append(buffer, static_cast<size_t>(got));
+      }
+    });
+  }
+  ~Terminal() {
+    if (pid_ > 0) {
+      kill(pid_, SIGKILL);
+      End();
+    }
+  }
+  std::string shown() const {
+    const std::lock_guard lock(mutex_);
+    return shown_;
+  }
+  void Type(const std::string& octets) const {
+    EXPECT_EQ(::write(terminal_, octets.data(), octets.size()),
+              static_cast<ssize_t>(octets.size()));
+  }
+  // Waits for the question and types what is to be the passphrase.
+  void Answer(const std::string& phrase) const {
+    EXPECT_TRUE(Eventually([this] {
+      return shown().find("Passphrase of the key: ") != std::string::npos;
+    })) << shown();
+    Type(phrase + "\n");
+  }
+  // Waits for the end; the exit code.
+  int End() {
+    int status = 0;
+    waitpid(std::exchange(pid_, -1), &status, 0);
+    reader_.join();
+    ::close(terminal_);
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  }
+
+ private:
+  int terminal_ = -1;
+  pid_t pid_ = -1;
+  mutable std::mutex mutex_;
+  std::string shown_;  // guarded by mutex_
+  std::thread reader_;
+};
+
+class PassphraseDaemonTest : public DaemonTest {
+ protected:
+  // The key of the enrolled worker from now on opens with kPhrase alone.
+  void SetUp() override {
+    DaemonTest::SetUp();
+    Terminal seal(home(), {"key", "seal", "--seal", "passphrase", "--ask-passphrase"});
+    seal.Answer(kPhrase);
+    ASSERT_TRUE(Eventually([&] {
+      return seal.shown().find("The same again: ") != std::string::npos;
+    })) << seal.shown();
+    seal.Type(std::string(kPhrase) + "\n");
+    ASSERT_EQ(seal.End(), 0) << seal.shown();
+  }
+  static constexpr char kPhrase[] = "correct horse battery";
+};
+
+TEST_F(PassphraseDaemonTest, TheWrongOneStartsNothingAndSaysWhy) {
+  for (const char* phrase : {"correct horse batterz", "short", ""}) {
+    Terminal terminal(home(), {"daemon", "--ask-passphrase"});
+    terminal.Answer(phrase);
+    EXPECT_EQ(terminal.End(), 2) << terminal.shown();
+    EXPECT_THAT(terminal.shown(), HasSubstr("passphrase"));
+    EXPECT_TRUE(ProcessesWith(home()).empty());
+  }
+  // Nor does none.
+  const Outcome without = Auspex({"daemon"});
+  EXPECT_EQ(without.code, 2);
+  EXPECT_THAT(without.err, HasSubstr("--ask-passphrase"));
+}
+
+TEST_F(PassphraseDaemonTest, TheRightOneStartsTheWorkerAndIsAskedForOnce) {
+  Terminal terminal(home(), {"daemon", "--ask-passphrase"});
+  terminal.Answer(kPhrase);
+  ASSERT_TRUE(Eventually([this] { return Connected(); })) << terminal.shown();
+  // keyd that has to start again opens its key again, with nobody at the terminal.
+  const pid_t before = Running("auspex-keyd");
+  ASSERT_GT(before, 0);
+  kill(before, SIGKILL);
+  ASSERT_TRUE(Eventually([&] {
+    const pid_t now = Running("auspex-keyd");
+    return now > 0 && now != before;
+  })) << terminal.shown();
+  EXPECT_TRUE(Eventually([this] { return Connected(); })) << terminal.shown();
+  EXPECT_THAT(Auspex({"key", "show"}).out, HasSubstr("passphrase"));
+  // Ctrl-C.
+  terminal.Type("\x03");
+  EXPECT_EQ(terminal.End(), 0) << terminal.shown();
+  EXPECT_THAT(terminal.shown(), Not(HasSubstr(kPhrase)));
+  EXPECT_TRUE(ProcessesWith(home()).empty());
 }
 
 }  // namespace

@@ -150,6 +150,7 @@ TEST(ErrnoStatus, NamesOperationThingAndCause) {
   const absl::Status status = ErrnoStatus(ENOENT, "open", "/run/x");
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(status.message(), "open /run/x: No such file or directory");
+  EXPECT_EQ(ErrnoStatus(EIO, "write", "/x").code(), absl::StatusCode::kUnavailable);
 }
 
 absl::StatusOr<int> Half(int value) {

@@ -14,6 +14,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 
 namespace auspex::keyd {
@@ -66,15 +67,20 @@ bool DesktopSession::Available() {
 }
 
 DesktopSession::DesktopSession(const std::string& folder, Keyring keyring) : folder_(folder) {
-  for (const char* name : {"/home", "/run", "/services"}) ::mkdir((folder + name).c_str(), 0700);
+  for (const char* name : {"/home", "/run"}) ::mkdir((folder + name).c_str(), 0700);
   const std::string bus = folder + "/run/bus";
   environment_ = {"DBUS_SESSION_BUS_ADDRESS=unix:path=" + bus, "XDG_RUNTIME_DIR=" + folder + "/run",
                   "HOME=" + folder + "/home", "PATH=/usr/bin:/bin"};
-  if (keyring == Keyring::kHangs) {
-    std::ofstream(folder + "/services/org.freedesktop.secrets.service")
-        << "[D-BUS Service]\nName=org.freedesktop.secrets\nExec=/usr/bin/setpriv --pdeathsig "
-           "KILL /bin/sleep 600\n";
-  }
+  // A service that is started and never takes its name.
+  const auto hangs = [&folder](const std::string& name) {
+    std::ofstream(folder + "/services/" + name + ".service")
+        << "[D-BUS Service]\nName=" << name
+        << "\nExec=/usr/bin/setpriv --pdeathsig KILL /bin/sleep 600\n";
+  };
+  std::filesystem::remove_all(folder + "/services");
+  ::mkdir((folder + "/services").c_str(), 0700);
+  if (keyring == Keyring::kHangs) hangs("org.freedesktop.secrets");
+  if (keyring == Keyring::kAsks) hangs("org.gnome.keyring.SystemPrompter");
   std::ofstream(folder + "/bus.conf")
       << "<!DOCTYPE busconfig PUBLIC \"-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN\" "
          "\"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd\">\n<busconfig>"
@@ -87,9 +93,10 @@ DesktopSession::DesktopSession(const std::string& folder, Keyring keyring) : fol
   started_.push_back(
       Spawn({kBus, "--config-file=" + folder + "/bus.conf", "--nofork", "--nopidfile"}, ""));
   Await([&] { return Accepts(bus); }, "a session bus");
-  if (keyring != Keyring::kUnlocked) return;
-  started_.push_back(
-      Spawn({kKeyring, "--foreground", "--unlock", "--components=secrets"}, "password"));
+  if (keyring == Keyring::kNone || keyring == Keyring::kHangs) return;
+  std::vector<std::string> daemon{kKeyring, "--foreground", "--components=secrets"};
+  if (keyring == Keyring::kUnlocked) daemon.emplace_back("--unlock");
+  started_.push_back(Spawn(daemon, keyring == Keyring::kUnlocked ? "password" : ""));
   Await([&] { return Helper("probe").code == 0; }, "a keyring");
 }
 

@@ -15,8 +15,10 @@ class DesktopSession {
  public:
   enum class Keyring {
     kUnlocked,  // gnome-keyring with an unlocked login keyring
-    kNone,      // a bus, and nobody who keeps secrets
-    kHangs,     // a bus that starts a keyring which never takes its name
+    kLocked,  // gnome-keyring with the locked keyring of an earlier session, and nobody who can ask the person
+    kAsks,   // the same, and the person who is asked does not answer
+    kNone,   // a bus, and nobody who keeps secrets
+    kHangs,  // a bus that starts a keyring which never takes its name
   };
   // `folder` is private and outlives this; a second session on it finds the first one's keyring.
   DesktopSession(const std::string& folder, Keyring keyring);

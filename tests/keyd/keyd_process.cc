@@ -12,6 +12,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "common/base/sanitized.h"
 #include "common/ipc/channel.h"
 
 namespace auspex::keyd {
@@ -40,6 +41,11 @@ KeydProcess::KeydProcess(const std::string& home, const std::vector<std::string>
   ::fcntl(ready[0], F_SETFD, FD_CLOEXEC);
 
   std::vector<std::string> variables = environment;
+  // What the sanitizers' runtimes are told holds for keyd, too.
+  for (const char* name : {"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"}) {
+    const char* value = std::getenv(name);
+    if (kSanitized && value != nullptr) variables.push_back(std::string(name) + "=" + value);
+  }
   variables.push_back("AUSPEX_READY_FD=" + std::to_string(ready[1]));
   variables.push_back("HOME=" + home);
   std::vector<char*> envp;
@@ -71,6 +77,12 @@ KeydProcess::KeydProcess(const std::string& home, const std::vector<std::string>
 
 KeydProcess::~KeydProcess() {
   if (pid_ > 0) Stop(SIGKILL);
+  if (!kSanitized) return;
+  // A report that was written before the end that the test chose shows in no exit code.
+  const std::string said = log();
+  EXPECT_TRUE(said.find("Sanitizer:") == std::string::npos &&
+              said.find("runtime error:") == std::string::npos)
+      << said;
 }
 
 int KeydProcess::Stop(int signal) {

@@ -10,6 +10,7 @@
 #include <array>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 #include "keyd/gate/gate.h"
@@ -19,6 +20,7 @@ namespace auspex::keyd {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using Command = HelperGate::Command;
 
 struct Answer {
@@ -29,7 +31,7 @@ struct Answer {
 Answer Ask(HelperGate& gate, Command command, int timeout_ms, const std::string& input = "") {
   // As keyd does: who does not read what it is given is no reason to die.
   ::signal(SIGPIPE, SIG_IGN);
-  std::array<unsigned char, 64> output{};
+  std::array<unsigned char, 96> output{};
   const absl::StatusOr<HelperGate::End> end =
       gate.Run(command, timeout_ms,
                {reinterpret_cast<const unsigned char*>(input.data()), input.size()}, output);
@@ -72,10 +74,34 @@ TEST(Gate, AProgramWithoutAnEndIsEndedInTime) {
   const Answer answer = Ask(*gate, Command::kLoad, 100);
   EXPECT_TRUE(answer.end.timed_out);
   EXPECT_EQ(answer.end.exit_code, 128 + SIGKILL);
-  EXPECT_GT(answer.end.output_octets, 64u) << "more than there is room for is counted, not kept";
-  EXPECT_EQ(answer.text.size(), 64u);
+  EXPECT_GT(answer.end.output_octets, 96u) << "more than there is room for is counted, not kept";
+  EXPECT_EQ(answer.text.size(), 96u);
   // And the gate is as good as before.
   EXPECT_TRUE(Ask(*gate, Command::kLoad, 50).end.timed_out);
+}
+
+// Processes that run `program`.
+std::vector<std::string> Running(const std::string& program) {
+  std::vector<std::string> found;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    std::error_code not_ours;
+    const auto runs = std::filesystem::read_symlink(entry.path() / "exe", not_ours);
+    if (runs.filename() == program) found.push_back(entry.path());
+  }
+  return found;
+}
+
+// A grandchild in a session of its own, with the outputs in its hands, would outlive the helper and hold keyd up: there cannot be one.
+TEST(Gate, TheProgramMakesThreadsButNoProcessThatCouldOutliveIt) {
+  const std::string bin = std::getenv("AUSPEX_BIN_DIR");
+  const auto gate = *HelperGate::Start(bin + "/../tests/keyd_gate_forker", {});
+  for (const bool hangs : {false, true}) {
+    const Answer answer =
+        Ask(*gate, hangs ? Command::kLoad : Command::kProbe, hangs ? 2000 : 10'000);
+    EXPECT_EQ(answer.text, "fork EPERM, clone EPERM, clone3 ENOSYS, spawn EPERM, thread ran\n");
+    EXPECT_EQ(answer.end.timed_out, hangs);
+    EXPECT_THAT(Running("keyd_gate_forker"), IsEmpty());
+  }
 }
 
 TEST(Gate, AProgramThatIsNotThereIsAnErrorAndNoHang) {

@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -72,6 +73,18 @@ TEST(HardenTest, NoExec) {
     if (!DenyExec().ok()) return false;
     ::execl("/bin/true", "true", nullptr);
     return errno == EPERM;
+  }));
+}
+
+TEST(HardenTest, ThreadsButNoProcesses) {
+  EXPECT_TRUE(InChild([] {
+    if (!DenyProcesses().ok()) return false;
+    bool ran = false;
+    std::thread([&] { ran = ::fork() < 0 && errno == EPERM; }).join();
+#ifdef SYS_vfork
+    if (::syscall(SYS_vfork) >= 0 || errno != EPERM) return false;
+#endif
+    return ran && ::fork() < 0 && errno == EPERM;
   }));
 }
 
