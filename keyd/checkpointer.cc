@@ -67,10 +67,8 @@ void Checkpointer::Stop() {
 }
 
 void Checkpointer::Run() {
-  while (true) {
-    const Journal::Due due = journal_.WaitUntilDue();
-    if (!due.any()) return;
-    const absl::Status status = Do(due);
+  while (const std::optional<Journal::Due> due = journal_.WaitUntilDue(longest_uncovered_)) {
+    const absl::Status status = Do(*due);
     if (!status.ok()) {
       LogWarning("checkpoint_failed", {{"cause", std::string(status.message())}});
     }

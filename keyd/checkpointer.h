@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // Checkpointer: signs the journal's state from time to time, and begins new segments. A checkpoint
 // is a signature like any other: recorded, durable, then signed, then written to the journal itself.
-// It is made when asked for, and by a thread of its own when the journal says that it is due. Safe
-// from any thread; what it is given outlives it.
+// It is made when asked for, and by a thread of its own when the journal says that it is due: no
+// record waits longer than `longest_uncovered` for one. Safe from any thread; what it is given
+// outlives it.
 #ifndef AUSPEX_KEYD_CHECKPOINTER_H_
 #define AUSPEX_KEYD_CHECKPOINTER_H_
 
+#include <chrono>
 #include <cstdint>
 #include <mutex>
 #include <string>
@@ -24,8 +26,9 @@ inline constexpr Caller kSelf{Role::kSelf, 0, 0};
 
 class Checkpointer {
  public:
-  Checkpointer(Journal& journal, const KeyRing& keys, const Clock& clock)
-      : journal_(journal), keys_(keys), clock_(clock) {}
+  Checkpointer(Journal& journal, const KeyRing& keys, const Clock& clock,
+               std::chrono::milliseconds longest_uncovered = std::chrono::minutes(1))
+      : journal_(journal), keys_(keys), clock_(clock), longest_uncovered_(longest_uncovered) {}
   // Stops the thread.
   ~Checkpointer();
   Checkpointer(const Checkpointer&) = delete;
@@ -57,6 +60,7 @@ class Checkpointer {
   Journal& journal_;
   const KeyRing& keys_;
   const Clock& clock_;
+  const std::chrono::milliseconds longest_uncovered_;
   std::mutex mutex_;  // one checkpoint or rotation at a time
   std::thread thread_;
 };

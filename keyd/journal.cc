@@ -213,11 +213,13 @@ bool Journal::IsDue() const {
   return DueLocked().any();
 }
 
-Journal::Due Journal::WaitUntilDue() {
+std::optional<Journal::Due> Journal::WaitUntilDue(std::chrono::milliseconds at_most) {
   std::unique_lock lock(mutex_);
-  due_.wait(lock, [this] { return waits_ended_ || (broken_.ok() && DueLocked().any()); });
-  if (waits_ended_) return {};
-  const Due due = DueLocked();
+  const bool in_time = due_.wait_for(
+      lock, at_most, [this] { return waits_ended_ || (broken_.ok() && DueLocked().any()); });
+  if (waits_ended_) return std::nullopt;
+  Due due = DueLocked();
+  if (!in_time) due.checkpoint = true;
   if (due.checkpoint) next_checkpoint_ = durable_tree_.size() + options_.checkpoint_every;
   return due;
 }

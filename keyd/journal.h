@@ -110,9 +110,10 @@ class Journal {
     bool any() const { return checkpoint || rotation; }
   };
   bool IsDue() const;
-  // Waits until something is due or the waits were ended (then nothing is). Whether or not the caller
-  // can make the checkpoint, the next is due only after as many records again.
-  Due WaitUntilDue();
+  // Waits until something is due; a checkpoint is after `at_most` in any case. Whether or not the
+  // caller can make the checkpoint, the next is due only after as many records or as long again.
+  // nullopt when the waits were ended.
+  std::optional<Due> WaitUntilDue(std::chrono::milliseconds at_most);
   // Waits until there are more than `records` durable records, the time is over, or the waits were
   // ended, and returns false in the last case.
   bool WaitForMore(uint64_t records, std::chrono::milliseconds at_most) const;

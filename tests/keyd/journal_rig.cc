@@ -24,16 +24,17 @@ JournalEntry EntryOf(int number) {
   return entry;
 }
 
-KeptJournal::KeptJournal(std::unique_ptr<Journal> opened)
+KeptJournal::KeptJournal(std::unique_ptr<Journal> opened,
+                         std::chrono::milliseconds longest_uncovered)
     : journal(std::move(opened)),
       keys(KeyRing::InMemory(KeyOf(kSomeSeed), std::nullopt)),
-      checkpointer(*journal, *keys, clock) {}
+      checkpointer(*journal, *keys, clock, longest_uncovered) {}
 
 uint64_t KeptJournal::Append(int number) {
   const auto proof = journal->Append(EntryOf(number));
   if (!proof.ok()) return 0;
   EXPECT_EQ(proof->digest(), EntryOf(number).digest);
-  if (journal->IsDue()) (void)checkpointer.Do(journal->WaitUntilDue());
+  if (journal->IsDue()) (void)checkpointer.Do(*journal->WaitUntilDue(std::chrono::hours(1)));
   return proof->sequence();
 }
 

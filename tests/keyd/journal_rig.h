@@ -4,6 +4,7 @@
 #ifndef AUSPEX_TESTS_KEYD_JOURNAL_RIG_H_
 #define AUSPEX_TESTS_KEYD_JOURNAL_RIG_H_
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,7 +24,8 @@ inline constexpr JournalOptions kSmall{1200, 4};
 
 // A journal with its checkpointer, whose upkeep is done after each record by the caller's thread.
 struct KeptJournal {
-  explicit KeptJournal(std::unique_ptr<Journal> opened);
+  explicit KeptJournal(std::unique_ptr<Journal> opened,
+                       std::chrono::milliseconds longest_uncovered = std::chrono::hours(1));
   // The sequence number; 0 when the journal is out of order.
   uint64_t Append(int number);
 

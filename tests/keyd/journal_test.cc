@@ -187,7 +187,32 @@ TEST(Journal, AWaitForMoreEndsWithARecordAndWhenWaitsAreEnded) {
   std::thread ender([&] { kept.journal->EndWaits(); });
   EXPECT_FALSE(kept.journal->WaitForMore(2, long_enough));
   ender.join();
-  EXPECT_FALSE(kept.journal->WaitUntilDue().any());
+  EXPECT_FALSE(kept.journal->WaitUntilDue(long_enough).has_value());
+}
+
+// However few records there are: a checkpoint covers them after a while, and where nothing happens nothing is signed.
+TEST(Journal, NoRecordWaitsLongForItsCheckpoint) {
+  KeptJournal kept(
+      *Journal::Open(std::make_unique<MemoryJournalFolder>(), {}, 0, [](const JournalRecord&) {}),
+      std::chrono::milliseconds(20));
+  const auto covered = [&kept] {
+    const auto note = ParseNote(kept.journal->head().checkpoint);
+    return note.ok() ? note->checkpoint.size : 0;
+  };
+  const auto wait_for = [&covered](uint64_t size) {
+    for (int i = 0; i < 1000 && covered() != size; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    return covered();
+  };
+  ASSERT_EQ(kept.Append(1), 1u);
+  kept.checkpointer.Start();
+  EXPECT_EQ(wait_for(1), 1u);
+  ASSERT_NE(kept.Append(2), 0u);
+  EXPECT_EQ(wait_for(3), 3u);  // the first checkpoint's own record is one of them
+  const uint64_t records = kept.journal->head().records;
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  EXPECT_EQ(kept.journal->head().records, records) << "a checkpoint of checkpoints alone";
+  kept.checkpointer.Stop();
 }
 
 TEST(Journal, TextsOfARecordAreCutNotOverrun) {
