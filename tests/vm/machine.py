@@ -41,10 +41,12 @@ def accelerator(image, memory):
 
 class Machine:
     """Not started until start(); stop() is safe at any time. `share` is a tar archive that becomes the second disk, `folder` takes
-    results.jsonl, console.log and qemu.log; `kernel` is added to the kernel's parameters. Without a person the serial console goes to console.log, otherwise to the terminal."""
+    results.jsonl, console.log and qemu.log; `kernel` is added to the kernel's parameters. A machine that `restarts` boots again on the same disks
+    when it reboots; any other ends then. Without a person the serial console goes to console.log, otherwise to the terminal."""
 
-    def __init__(self, image, share, folder, kernel="", person=False):
+    def __init__(self, image, share, folder, kernel="", person=False, restarts=False):
         self.image, self.folder, self.kernel, self.person = pathlib.Path(image), pathlib.Path(folder), kernel, person
+        self.restarts = restarts
         self.share = pathlib.Path(share)
         self.results = self.folder / "results.jsonl"
         self.console = self.folder / "console.log"
@@ -53,7 +55,7 @@ class Machine:
 
     def arguments(self):
         line = [
-            QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            QEMU, "-nodefaults", "-no-user-config", "-display", "none", *([] if self.restarts else ["-no-reboot"]),
             *accelerator(self.image, self.image.parent / "kvm"), "-smp", "2", "-m", "3G", "-nic", "none",
             "-kernel", str(self.image / "vmlinuz"), "-initrd", str(self.image / "initrd.img"),
             "-append", f"root=/dev/vda rootfstype=ext4 rw console=ttyS0 loglevel=4 panic=-1 systemd.show_status=false {self.kernel}",

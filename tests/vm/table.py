@@ -2,6 +2,7 @@
 """The table of runs (runs.toml), read strictly, and the tests that a built binary has."""
 
 import dataclasses
+import functools
 import pathlib
 import re
 import subprocess
@@ -9,6 +10,8 @@ import tomllib
 
 USERS = ("root", "owner", "auspex-keyd", "auspex-stated", "auspex-netd", "auspex-runnerd")
 MANAGERS = ("system", "user")
+# How a machine is started again between the lines of a command: shut down in order, or as when the power fails.
+RESTARTS = ("reboot", "cut")
 
 
 class TableError(Exception):
@@ -26,11 +29,25 @@ class Run:
     timeout: int
     test: str = ""
     filter: str = "*"
-    command: str = ""
+    command: str | list = ""
+    restart: str = ""
     expect: str = ""
     properties: tuple = ()
     kernel: str = ""
+    machine: str = ""
+    packages: bool = False
+    alone: bool = False
     service: str = ""
+
+    @property
+    def lines(self):
+        """The lines for sh of a command, between which the machine is started again."""
+        return [self.command] if isinstance(self.command, str) else self.command
+
+    @property
+    def machine_key(self):
+        """Runs with the same one share a machine."""
+        return self.kernel, self.machine, self.packages
 
     def check(self):
         if not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", self.name):
@@ -38,6 +55,10 @@ class Run:
         for key, value in dataclasses.asdict(self).items():
             if key == "properties":
                 right = isinstance(value, (list, tuple)) and all(isinstance(line, str) and "=" in line for line in value)
+            elif key == "command":
+                right = isinstance(value, str) or (isinstance(value, list) and len(value) > 1 and all(type(line) is str and line for line in value))
+            elif key in ("packages", "alone"):
+                right = type(value) is bool
             elif key == "timeout":
                 right = type(value) is int and 0 < value <= 3600
             else:
@@ -46,6 +67,10 @@ class Run:
                 raise TableError(f"run '{self.name}': {key} = {value!r} is not what the table's head says")
         if not re.fullmatch(r"[a-z0-9_.= -]*", self.kernel):
             raise TableError(f"run '{self.name}': kernel = {self.kernel!r} is no list of kernel parameters")
+        if not re.fullmatch(r"[a-z0-9-]{0,20}", self.machine):
+            raise TableError(f"run '{self.name}': machine = {self.machine!r} is no name of one")
+        if isinstance(self.command, list) != bool(self.restart) or self.restart not in ("", *RESTARTS):
+            raise TableError(f"run '{self.name}': a command of several lines, and no other, says restart = {' or '.join(RESTARTS)}")
         if not self.proves:
             raise TableError(f"run '{self.name}': it does not say what it proves")
         if self.manager not in MANAGERS:
@@ -114,12 +139,22 @@ def properties_of(run, deploy):
     return found + list(run.properties)
 
 
+def matches(name, patterns):
+    """Whether one of the patterns, with ':' between, is the whole name: '*' is any text, '?' any character, as for gtest."""
+    return any(re.fullmatch(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), name) for pattern in patterns.split(":"))
+
+
 def tests_of(binary, gtest_filter="*"):
     """Full names of the tests of a gtest binary that a filter selects. Raises TableError."""
+    wanted, _, unwanted = gtest_filter.partition("-")
+    return [name for name in all_tests_of(str(binary)) if matches(name, wanted or "*") and not matches(name, unwanted)]
+
+
+@functools.cache
+def all_tests_of(binary):
     if not pathlib.Path(binary).is_file():
         raise TableError(f"{binary} is not there; build it first")
-    done = subprocess.run([binary, "--gtest_list_tests", f"--gtest_filter={gtest_filter}"],
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run([binary, "--gtest_list_tests"], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise TableError(f"{binary} --gtest_list_tests ended with {done.returncode}: {done.stderr.strip()}")
     names, suite = [], ""

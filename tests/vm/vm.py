@@ -3,7 +3,8 @@
 """./dev vm: boots the machine and brings back what its runs came to. See docs/VM.md.
 
   vm.py test [RUN...]     all runs of runs.toml, or those
-  vm.py exec USER COMMAND a line for sh, as that user of the machine
+  vm.py exec [--packages] USER COMMAND
+                          a line for sh, as that user of the machine; with the packages of build/deb and without their users
   vm.py shell             root at the machine's serial console; `poweroff` ends it
   vm.py list              the table
 
@@ -16,6 +17,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import sys
@@ -50,11 +52,20 @@ class VmError(Exception):
     """The machine, not a test, failed."""
 
 
-def guest_argv(run):
+def guest_steps(run):
+    """The programs of a run; between two of them the machine is started again."""
     if run.command:
-        return ["/bin/sh", "-c", run.command]
-    return [str(BUILD / "tests" / run.test), f"--gtest_filter={run.filter}", "--gtest_color=no",
-            f"--gtest_output=xml:/{GUEST}/runs/{run.name}/result.xml"]
+        return [["/bin/sh", "-c", line] for line in run.lines]
+    return [[str(BUILD / "tests" / run.test), f"--gtest_filter={run.filter}", "--gtest_color=no",
+            f"--gtest_output=xml:/{GUEST}/runs/{run.name}/result.xml"]]
+
+
+def packages_to_install():
+    """The packages that ./dev deb made. Raises VmError when there are none."""
+    found = sorted((SOURCE / "build" / "deb").glob("*.deb"))
+    if not found:
+        raise VmError("build/deb has no packages, which a run installs: ./dev deb makes them")
+    return found
 
 
 def readable(member):
@@ -75,7 +86,8 @@ def write_share(path, runs, person):
     """The second disk: sources, programs, and the tests of these runs at the paths that they have here, since tests know those."""
     plan = {"source": str(SOURCE), "bin": str(BUILD / "bin"), "person": person, "patience": PATIENCE,
             "runs": [{"name": run.name, "user": run.user, "manager": run.manager, "properties": table.properties_of(run, SOURCE / "deploy" / "systemd"),
-                      "timeout": run.timeout * PATIENCE, "argv": guest_argv(run)} for run in runs]}
+                      "timeout": run.timeout * PATIENCE, "steps": guest_steps(run), "restart": run.restart, "alone": run.alone} for run in runs],
+            "packages": any(run.packages for run in runs)}
     wanted = {run.test for run in runs if run.test}
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
         add_file(archive, f"{GUEST}/plan.json", json.dumps(plan).encode())
@@ -83,6 +95,9 @@ def write_share(path, runs, person):
         for entry in sorted(SOURCE.iterdir()):
             if entry.name not in ("build", ".git", ".cache"):
                 archive.add(entry, str(entry)[1:], filter=readable)
+        if plan["packages"]:
+            for package in packages_to_install():
+                archive.add(package, f"{GUEST}/packages/{package.name}", filter=readable)
         for folder in ("bin", "share"):
             if (BUILD / folder).exists():
                 archive.add(BUILD / folder, str(BUILD / folder)[1:], filter=readable)
@@ -116,42 +131,51 @@ class Results:
 def follow(vm, runs, on_event):
     """Calls on_event for each event until the guest is done and off. Raises VmError for a machine that hangs or ends early."""
     results, by_name = Results(vm.results), {run.name: run for run in runs}
-    doing, deadline = "its start", time.monotonic() + BOOT_TIMEOUT
+    # What it is at, several runs maybe, each with the moment by which more must have been heard.
+    doing = {"its start": time.monotonic() + BOOT_TIMEOUT}
     while True:
         over = vm.ended()
         for event in results.take():
             on_event(event)
-            if event["event"] == "begin":
-                doing, deadline = f"run '{event['run']}'", time.monotonic() + by_name[event["run"]].timeout * PATIENCE + SLACK
+            if event["event"] == "restart":
+                doing = {f"its start in the middle of run '{event['run']}'": time.monotonic() + SHUTDOWN_TIMEOUT + BOOT_TIMEOUT}
+            elif event["event"] == "begin":
+                doing = {what: end for what, end in doing.items() if what.startswith("run ")}
+                doing[f"run '{event['run']}'"] = time.monotonic() + by_name[event["run"]].timeout * PATIENCE + SLACK
             elif event["event"] == "end":
-                doing, deadline = f"the end of run '{event['run']}'", time.monotonic() + SLACK
+                doing.pop(f"run '{event['run']}'", None)
+                doing = doing or {f"the end of run '{event['run']}'": time.monotonic() + SLACK}
             elif event["event"] == "done":
                 if not vm.wait(SHUTDOWN_TIMEOUT):
                     raise VmError(f"the machine was not off {SHUTDOWN_TIMEOUT} s after its last run")
                 return
         if over:
-            raise VmError(f"the machine ended during {doing}")
-        if time.monotonic() > deadline:
-            raise VmError(f"the machine hangs in {doing}: nothing came from it in time")
+            raise VmError(f"the machine ended during {' and '.join(doing)}")
+        for what, end in doing.items():
+            if time.monotonic() > end:
+                raise VmError(f"the machine hangs in {what}: nothing came from it in time")
         time.sleep(0.2)
 
 
 def boot(runs, on_event):
-    """One machine for each set of kernel parameters, in the order in which the table first names it."""
+    """One machine for each key of the table, in the order in which the table first names it."""
+    if any(run.packages for run in runs):
+        packages_to_install()
     shutil.rmtree(LAST, ignore_errors=True)
-    for number, kernel in enumerate(dict.fromkeys(run.kernel for run in runs)):
-        boot_one([run for run in runs if run.kernel == kernel], kernel, LAST / f"machine-{number}", on_event)
+    for number, key in enumerate(dict.fromkeys(run.machine_key for run in runs)):
+        boot_one([run for run in runs if run.machine_key == key], LAST / f"machine-{number}", on_event)
 
 
-def boot_one(runs, kernel, folder, on_event):
+def boot_one(runs, folder, on_event):
     folder.mkdir(parents=True)
+    parameters = " ".join(filter(None, (runs[0].kernel, runs[0].machine, "packages" if runs[0].packages else "")))
     share = folder / "share.tar"
     write_share(share, runs, person=False)
-    vm = machine.Machine(IMAGE, share, folder, kernel)
+    vm = machine.Machine(IMAGE, share, folder, runs[0].kernel, restarts=any(run.restart for run in runs))
     begun = time.monotonic()
     try:
         vm.start()
-        follow(vm, runs, lambda event: on_event(event | {"after": time.monotonic() - begun, "parameters": kernel}))
+        follow(vm, runs, lambda event: on_event(event | {"after": time.monotonic() - begun, "parameters": parameters}))
     except VmError as error:
         raise VmError(f"{error}\n--- the console's last lines ({vm.console}):\n{vm.console_tail()}") from error
     finally:
@@ -179,6 +203,11 @@ def print_failure(run, event, found):
     print(f"    all of its output and the journal: {LAST.relative_to(SOURCE)}/{run.name}.*", flush=True)
 
 
+def processor_seconds():
+    """Of this program and of the machines that have ended."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
 def test(names):
     runs = table.read(HERE / "runs.toml")
     unknown = set(names) - {run.name for run in runs}
@@ -188,10 +217,12 @@ def test(names):
     expected = {run.name: table.tests_of(BUILD / "tests" / run.test, run.filter) for run in runs if run.test}
     by_name = {run.name: run for run in runs}
     verdicts = {}
-    begun = time.monotonic()
+    begun, processor = time.monotonic(), processor_seconds()
     width = max(len(run.name) for run in runs)
 
     def on_event(event):
+        if event["event"] == "restart":
+            print(f"vm: {'the power fails' if event['how'] == 'cut' else 'restart'} in run {event['run']}", flush=True)
         if event["event"] == "boot":
             extra = f", {event['parameters']}" if event["parameters"] else ""
             print(f"vm: up after {event['after']:.0f} s: Linux {event['kernel']} under {event['virtualization']}{extra}", flush=True)
@@ -222,13 +253,14 @@ def test(names):
         passed, failed, skipped = (sum(len(getattr(found, kind)) for found in verdicts.values())
                                    for kind in ("passed", "failed", "skipped"))
         failed += sum(max(1, len(expected.get(name, []))) for name in never)
-        print(f"vm: {passed} passed, {failed} failed, {skipped} skipped in {time.monotonic() - begun:.0f} s")
+        print(f"vm: {passed} passed, {failed} failed, {skipped} skipped in {time.monotonic() - begun:.0f} s, "
+              f"{processor_seconds() - processor:.0f} s of processor time")
     return 0 if failed == 0 and skipped == 0 else 1
 
 
-def run_once(user, command):
+def run_once(user, command, packages):
     run = table.Run(name="exec", proves="-", manager="user" if user == "owner" else "system", user=user, command=command, timeout=600,
-                    properties=("Delegate=yes",))
+                    properties=("Delegate=yes",), packages=packages)
     run.check()
     codes = []
 
@@ -260,7 +292,7 @@ def shell():
 
 def show():
     for run in table.read(HERE / "runs.toml"):
-        what = f"{run.test} {run.filter}" if run.test else re.sub(r"\s+", " ", run.command.strip())[:60]
+        what = f"{run.test} {run.filter}" if run.test else re.sub(r"\s+", " ", " | ".join(run.lines).strip())[:60]
         print(f"{run.name:24} {run.manager:6} {run.user:15} {' '.join(run.properties):14} {what}\n    {run.proves}")
     return 0
 
@@ -284,9 +316,10 @@ def main(arguments):
         if verb == "test":
             with only_one():
                 return test(rest)
-        if verb == "exec" and len(rest) == 2:
+        packages = verb == "exec" and rest[:1] == ["--packages"]
+        if verb == "exec" and len(rest) == 2 + packages:
             with only_one():
-                return run_once(*rest)
+                return run_once(*rest[-2:], packages)
         if verb == "shell" and not rest:
             return shell()
         if verb == "list" and not rest:

@@ -6,8 +6,10 @@ each way in which a run can be silent; and the patience with a machine that hang
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 import unittest.mock
 
@@ -70,6 +72,16 @@ class TheTable(unittest.TestCase):
         names = table.tests_of(TESTS / "redteam_keyd_test", "Each/*")
         self.assertTrue(any(name.startswith("Each/Layers.") and "/" in name.rsplit(".", 1)[1] for name in names), names)
 
+    def test_a_filter_selects_here_what_it_selects_there(self):
+        for binary, gtest_filter in (("runnerd_sandbox_test", "SandboxTest.E*:SandboxTest.P?obe*-*Echo*"), ("redteam_keyd_test", "-Each/*"),
+                                     ("confinement_test", "Confinement.TheRunning*")):
+            line = [TESTS / binary, "--gtest_list_tests", f"--gtest_filter={gtest_filter}"]
+            said = subprocess.run(line, capture_output=True, text=True, check=True).stdout
+            names = table.tests_of(TESTS / binary, gtest_filter)
+            self.assertTrue(names)
+            self.assertEqual([name.rsplit(".", 1)[1] for name in names],
+                             [text.split("#")[0].strip() for text in said.splitlines() if text.startswith("  ")])
+
     def test_a_binary_that_is_missing_is_an_error_with_its_name(self):
         with self.assertRaisesRegex(table.TableError, "no_such_test is not there"):
             table.tests_of(TESTS / "no_such_test")
@@ -103,6 +115,20 @@ class TheTable(unittest.TestCase):
         self.refused(self.row(test=None), "either a test or a command")
         self.refused(self.row(command="true"), "either a test or a command")
         self.refused(self.row(expect="x"), "expect to a command")
+        self.refused(self.row(machine="a b"), "machine")
+        self.refused(self.row(packages="yes"), "packages")
+        self.refused(self.row(alone=1), "alone")
+        two = {"test": None, "command": ["true", "true"]}
+        self.refused(self.row(**two), "restart")
+        self.refused(self.row(**two, restart="perhaps"), "restart")
+        self.refused(self.row(test=None, command="true", restart="cut"), "restart")
+        self.refused(self.row(restart="cut"), "restart")
+        self.refused(self.row(test=None, command=["true"], restart="cut"), "command")
+        self.refused(self.row(test=None, command=["true", 1], restart="cut"), "command")
+
+    def test_a_run_with_its_own_kernel_machine_or_packages_shares_none_with_others(self):
+        runs = [table.Run(**(ROW | more)) for more in ({}, {"kernel": "x=1"}, {"machine": "m"}, {"packages": True}, {"name": "b"})]
+        self.assertEqual([run.machine_key == runs[0].machine_key for run in runs], [True, False, False, False, True])
 
 
 class TheVerdict(unittest.TestCase):
@@ -163,11 +189,11 @@ class TheFollower(unittest.TestCase):
     BEGIN, END, DONE = {"event": "begin", "run": "a"}, event(), {"event": "done"}
 
     def setUp(self):
-        self.saved = (command.BOOT_TIMEOUT, command.SLACK)
-        command.BOOT_TIMEOUT, command.SLACK = 0.1, 0.1 - self.RUN.timeout
+        self.saved = (command.BOOT_TIMEOUT, command.SLACK, command.SHUTDOWN_TIMEOUT)
+        command.BOOT_TIMEOUT, command.SLACK, command.SHUTDOWN_TIMEOUT = 0.1, 0.1 - self.RUN.timeout, 0.1
 
     def tearDown(self):
-        command.BOOT_TIMEOUT, command.SLACK = self.saved
+        command.BOOT_TIMEOUT, command.SLACK, command.SHUTDOWN_TIMEOUT = self.saved
 
     def follow(self, events, off, partial=""):
         heard = []
@@ -189,6 +215,23 @@ class TheFollower(unittest.TestCase):
         self.assertIn("ended during its start", self.follow([], off=True)[1])
         self.assertIn("was not off", self.follow([self.BEGIN, self.END, self.DONE], off=False)[1])
 
+    def test_waits_for_a_restart_as_long_as_for_a_start(self):
+        events = [self.BEGIN, {"event": "restart", "run": "a", "how": "cut"}]
+        self.assertIn("hangs in its start in the middle of run 'a'", self.follow(events, off=False)[1])
+        events += [{"event": "boot"}, self.BEGIN, self.END, self.DONE]
+        self.assertEqual(self.follow(events, off=True), (events, ""))
+
+    def test_knows_each_run_that_goes_on_beside_another(self):
+        other = table.Run(**(ROW | {"name": "b", "timeout": 3600}))
+        begin, end = {"event": "begin", "run": "b"}, event() | {"run": "b"}
+        with tempfile.TemporaryDirectory() as folder:
+            for events, off, said in (([self.BEGIN, begin], True, "ended during run 'a' and run 'b'"),
+                                      ([self.BEGIN, begin, self.END], True, "ended during run 'b'"),
+                                      ([self.BEGIN, begin, end], False, "hangs in run 'a'"),
+                                      ([begin, self.BEGIN, self.END, end], True, "ended during the end of run 'b'")):
+                with self.assertRaisesRegex(command.VmError, said):
+                    command.follow(FakeMachine(folder, events, off), [self.RUN, other], lambda _: None)
+
     def test_names_a_line_that_is_no_event(self):
         self.assertIn("no event", self.follow([self.BEGIN], off=True, partial="{broken\n")[1])
 
@@ -202,6 +245,107 @@ class TheFollower(unittest.TestCase):
         heard, error = self.follow([self.BEGIN, self.END], off=True, partial='{"event": "do')
         self.assertEqual(heard, [self.BEGIN, self.END])
         self.assertIn("ended during the end of run 'a'", error)
+
+
+class Restarted(Exception):
+    """The fake machine's processor starts again."""
+
+
+class TheGuest(unittest.TestCase):
+    """The guest with a systemd that runs nothing: what it keeps over a restart, and what it tells."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.home, self.told, self.ran, self.codes = pathlib.Path(folder.name), [], [], {}
+        for name, value in (("HOME", self.home), ("tell", lambda _port, **event: self.told.append(event)), ("do_step", self.step),
+                            ("output_of", lambda *_: ""), ("start_again", self.again)):
+            patch = unittest.mock.patch.object(guest, name, value)
+            patch.start()
+            self.addCleanup(patch.stop)
+        chown = unittest.mock.patch.object(guest.os, "chown")
+        chown.start()
+        self.addCleanup(chown.stop)
+        (self.home / "runs").mkdir()
+        user = {"user": "root", "manager": "system", "timeout": 5, "properties": []}
+        self.plan = {"runs": [user | {"name": "two", "steps": [["one"], ["other"]], "restart": "reboot"},
+                              user | {"name": "last", "steps": [["last"]], "restart": ""}]}
+        for run in self.plan["runs"]:
+            run["alone"] = False
+
+    def step(self, run, argv, _plan):
+        self.ran.append(argv[0])
+        with open(self.home / f"{run['name']}.out", "a", encoding="utf-8") as file:
+            file.write(f"out of {argv[0]}\n")
+        if argv[0] == "crash":
+            raise Restarted
+        return self.codes.get(argv[0], 0), "", 1.5
+
+    def again(self, port, run, state):
+        guest.tell(port, event="restart", run=run["name"], how=run["restart"])
+        guest.keep(state | {"expected": True})
+        raise Restarted
+
+    def start(self):
+        """One start of the machine; whether it came to its end."""
+        try:
+            guest.do_all(-1, self.plan)
+            return True
+        except Restarted:
+            return False
+
+    def end_of(self, name):
+        return next(event for event in self.told if event["event"] == "end" and event["run"] == name)
+
+    def test_goes_on_with_the_next_program_after_a_restart(self):
+        self.assertFalse(self.start())
+        self.assertEqual(self.ran, ["one"])
+        self.assertTrue(self.start())
+        self.assertEqual(self.ran, ["one", "other", "last"])
+        end = self.end_of("two")
+        self.assertEqual((end["code"], end["seconds"], end["output"]), (0, 3.0, "out of one\nout of other\n"))
+        self.assertEqual([event["event"] for event in self.told], ["begin", "restart", "begin", "end", "begin", "end"])
+
+    def test_does_not_start_again_after_a_program_that_failed(self):
+        self.codes["one"] = 3
+        self.assertTrue(self.start())
+        self.assertEqual(self.ran, ["one", "last"])
+        self.assertEqual(self.end_of("two")["code"], 3)
+
+    def test_runs_go_on_side_by_side_but_for_one_that_must_be_alone(self):
+        names = ("a", "b", "alone", "c", "d")
+        self.plan["runs"] = [self.plan["runs"][1] | {"name": name, "steps": [[name]], "alone": name == "alone"} for name in names]
+        begun, both, going, beside = [], threading.Barrier(2), set(), {}
+
+        def step(run, argv, plan):
+            begun.append(argv[0])
+            going.add(argv[0])
+            beside[argv[0]] = going - {argv[0]}
+            if argv[0] != "alone":
+                # Nobody gets by here before another does.
+                both.wait(20)
+            going.discard(argv[0])
+            return self.step(run, argv, plan)
+
+        with unittest.mock.patch.object(guest, "do_step", step), unittest.mock.patch.object(guest.os, "cpu_count", lambda: 2):
+            self.assertTrue(self.start())
+        self.assertEqual(begun[2], "alone")
+        self.assertEqual(beside["alone"], set())
+        self.assertEqual(sorted(begun), sorted(names))
+
+    def test_a_run_that_the_guest_cannot_start_is_an_error_of_the_guest(self):
+        with unittest.mock.patch.object(guest, "do_step", side_effect=OSError("no systemd-run")), self.assertRaises(OSError):
+            self.start()
+
+    def test_a_start_that_nobody_asked_for_is_a_failure_and_the_next_run_goes_on(self):
+        self.plan["runs"][0]["steps"][1] = ["crash"]
+        self.assertFalse(self.start())
+        self.assertFalse(self.start())
+        self.assertTrue(self.start())
+        end = self.end_of("two")
+        self.assertEqual((end["code"], end["reason"]), (-1, "the machine started again by itself"))
+        self.assertEqual(end["output"], "out of one\nout of crash\n")
+        self.assertEqual(self.ran, ["one", "crash", "last"])
 
 
 if __name__ == "__main__":
