@@ -21,6 +21,7 @@ constexpr char kCompatibleName[] = "auspexai-worker";
 constexpr char kExamples[] = R"(Examples:
   auspex bootstrap                 make a key and enrol this machine with the coordinator
   auspex daemon                    run the worker in the foreground
+  auspex service install           run it as services of your own service manager
   auspex status                    what the worker does, and why it does or does not work
   auspex log --since 2026-01-01    what it did
   auspex receipts list             what it gets credit for
@@ -132,6 +133,7 @@ void BuildTree(CLI::App& app, Globals& globals, Chosen& chosen) {
   AddStatusVerb(app, chosen);
   AddDoctorVerb(app, chosen);
   AddDaemonVerb(app, chosen);
+  AddServiceVerbs(app, chosen);
   AddWorkVerbs(app, chosen);
   AddHistoryVerbs(app, chosen);
   AddTenantVerbs(app, chosen);

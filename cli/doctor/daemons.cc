@@ -179,7 +179,8 @@ void CheckDaemons(Worker& worker, const Session& session, Checks& checks) {
   const std::string start =
       session.layout.mode() == Layout::Mode::kSystem
           ? "systemctl start auspex-keyd auspex-stated auspex-runnerd auspex-netd"
-          : Cat(session.output.program(), " daemon");
+          : Cat(session.output.program(), " service install, or ", session.output.program(),
+                " daemon in a terminal");
   checks.push_back(
       {"daemons",
        resting.empty() ? Health::kOk

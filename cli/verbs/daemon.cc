@@ -3,6 +3,7 @@
 #include "cli/bootstrap.h"
 #include "cli/process/instance_lock.h"
 #include "cli/process/supervisor.h"
+#include "cli/service/installed.h"
 #include "cli/verbs/arguments.h"
 #include "cli/worker.h"
 #include "common/base/cat.h"
@@ -45,6 +46,11 @@ absl::StatusOr<std::vector<Supervisor::Program>> Programs(const Session& session
 
 int RunDaemon(Session& session, const DaemonOptions& options) {
   const Output& output = session.output;
+  if (ServicesRun(UnitStore(UnitStore::FolderOf(ProcessEnvironment())), session.layout)) {
+    output.Error("daemon", "the services of this worker run already (auspex service status)",
+                 "use them, or stop them: systemctl --user stop auspex.target");
+    return kExitRefused;
+  }
   const absl::StatusOr<std::string> folder = CommandRunDir(session.layout);
   if (!folder.ok()) {
     output.Error("daemon", folder.status());

@@ -8,6 +8,15 @@
 namespace auspex::cli {
 namespace {
 
+// Name, state and what to do, for a table.
+std::vector<std::string> RowOf(const runnerd_v1::Layer& layer) {
+  return {Clean(layer.name()),
+          layer.in_force()   ? "in force"
+          : layer.required() ? "MISSING"
+                             : "not in force",
+          Clean(layer.remedy())};
+}
+
 int RunProbe(Session& session) {
   const Output& output = session.output;
   Worker worker(session);
@@ -31,13 +40,7 @@ int RunProbe(Session& session) {
     return probe->ok() ? kExitOk : kExitFailure;
   }
   std::vector<std::vector<std::string>> rows;
-  for (const runnerd_v1::Layer& layer : probe->layers()) {
-    rows.push_back({Clean(layer.name()),
-                    layer.in_force()   ? "in force"
-                    : layer.required() ? "MISSING"
-                                       : "not in force",
-                    Clean(layer.remedy())});
-  }
+  for (const runnerd_v1::Layer& layer : probe->layers()) rows.push_back(RowOf(layer));
   output.Table({"LAYER", "STATE", "WHAT TO DO"}, rows);
   if (!probe->ok()) {
     output.Error("sandbox",
@@ -77,8 +80,10 @@ void ShowAsJson(const Output& output, const runnerd_v1::ShowResponse& shown) {
   for (const runnerd_v1::Limit& limit : shown.limits())
     limits.emplace_back(JsonObject{{"name", limit.name()}, {"value", limit.value()}});
   for (const runnerd_v1::Layer& layer : shown.layers()) {
-    layers.emplace_back(JsonObject{
-        {"name", layer.name()}, {"in_force", layer.in_force()}, {"required", layer.required()}});
+    layers.emplace_back(JsonObject{{"name", layer.name()},
+                                   {"in_force", layer.in_force()},
+                                   {"required", layer.required()},
+                                   {"remedy", layer.remedy()}});
   }
   output.Json(JsonObject{{"places", std::move(places)},
                          {"calls", std::move(calls)},
@@ -121,12 +126,8 @@ int RunShow(Session& session) {
   output.Table({"LIMIT OF A UNIT", "VALUE"}, rows);
   output.Line("");
   rows.clear();
-  for (const runnerd_v1::Layer& layer : shown->layers()) {
-    rows.push_back({Clean(layer.name()), layer.in_force()   ? "in force"
-                                         : layer.required() ? "MISSING"
-                                                            : "not in force"});
-  }
-  output.Table({"LAYER", "STATE"}, rows);
+  for (const runnerd_v1::Layer& layer : shown->layers()) rows.push_back(RowOf(layer));
+  output.Table({"LAYER", "STATE", "WHAT TO DO"}, rows);
   output.Line(
       shown->gpu_devices().empty() || shown->gpu_tenants().empty()
           ? "GPU: off"

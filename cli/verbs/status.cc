@@ -102,14 +102,19 @@ std::string HoldLine(const stated_v1::Status& status) {
   return line;
 }
 
-// Who gets which devices, as runnerd has it.
-std::string GpuLine(const stated_v1::Status& status) {
-  if (status.slots() == 0) return "";
-  std::string devices, tenants;
-  for (const std::string& device : status.gpu_devices())
-    devices += Cat(devices.empty() ? "" : ", ", Clean(device));
-  for (const std::string& tenant : status.gpu_tenants())
-    tenants += Cat(tenants.empty() ? "" : ", ", Clean(tenant));
+// "a, b".
+template <typename Texts>
+std::string ListOf(const Texts& texts) {
+  std::string list;
+  for (const std::string& text : texts) list += Cat(list.empty() ? "" : ", ", Clean(text));
+  return list;
+}
+
+// Who gets which devices, as runnerd has it; before it has said anything, as the configuration does.
+std::string GpuLine(const stated_v1::Status& status, const Config& config) {
+  const bool said = status.slots() > 0;
+  const std::string devices = said ? ListOf(status.gpu_devices()) : ListOf(config.gpu_devices);
+  const std::string tenants = said ? ListOf(status.gpu_tenants()) : ListOf(config.gpu_tenants);
   return devices.empty() || tenants.empty() ? "off" : Cat(devices, " for units of ", tenants);
 }
 
@@ -128,6 +133,11 @@ std::string PolicyLine(const Policies& policies) {
   return own.empty() ? line : Cat(line, " (", own, ")");
 }
 
+std::string DaemonsLine(const Output& output, bool running) {
+  return running ? std::string("running")
+                 : Cat("not running (start them with: ", output.program(), " daemon)");
+}
+
 void Show(const Session& session, const stated_v1::Status& status, bool running,
           const Policies& policies, const std::string& missing_hardening) {
   const Output& output = session.output;
@@ -138,6 +148,9 @@ void Show(const Session& session, const stated_v1::Status& status, bool running,
   if (!identity.enrolled()) {
     fields.push_back({"identity", "not enrolled"});
     fields.push_back({"state", output.terminal().Paint(Clean(status.state()), Style::kWarning)});
+    fields.push_back({"daemons", DaemonsLine(output, running)});
+    fields.push_back({"policy", PolicyLine(policies)});
+    fields.push_back({"gpu", GpuLine(status, session.config)});
     fields.push_back({"hardening", HardeningLine(output, missing_hardening)});
     output.Fields(fields);
     output.Line(Cat("next: ", output.program(), " bootstrap"));
@@ -154,8 +167,7 @@ void Show(const Session& session, const stated_v1::Status& status, bool running,
             ? Cat(Clean(identity.base_url()), " (the configuration names another)")
             : std::string()},
        {"state", state},
-       {"daemons", running ? std::string("running")
-                           : Cat("not running (start them with: ", output.program(), " daemon)")},
+       {"daemons", DaemonsLine(output, running)},
        {"tier", Cat("T", identity.trust_tier())},
        {"flavor", session.config.flavor ? Clean(*session.config.flavor) : std::string()},
        {"account", Clean(identity.account_id())},
@@ -170,7 +182,7 @@ void Show(const Session& session, const stated_v1::Status& status, bool running,
                      status.units_frozen() > 0 ? Cat(status.units_frozen(), " of them frozen, ")
                                                : std::string(),
                      status.units_accepted(), " waiting, ", status.slots(), " slots")},
-       {"gpu", GpuLine(status)},
+       {"gpu", GpuLine(status, session.config)},
        {"outbox",
         Cat(status.outbox_results(), " results, ", status.outbox_refusals(), " refusals to send")},
        {"progress",

@@ -14,6 +14,7 @@ void AddKeyVerbs(CLI::App& app, Chosen& chosen);        // key, called by the fo
 void AddStatusVerb(CLI::App& app, Chosen& chosen);      // status
 void AddDoctorVerb(CLI::App& app, Chosen& chosen);      // doctor
 void AddDaemonVerb(CLI::App& app, Chosen& chosen);      // daemon
+void AddServiceVerbs(CLI::App& app, Chosen& chosen);    // service
 void AddWorkVerbs(CLI::App& app, Chosen& chosen);       // accept, refuse, abort, pause, unpause
 void AddHistoryVerbs(CLI::App& app, Chosen& chosen);    // queue, peek, log
 void AddTenantVerbs(CLI::App& app, Chosen& chosen);     // tenant

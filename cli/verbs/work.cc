@@ -79,6 +79,17 @@ int RunAbort(Session& session, const UnitOptions& options) {
   Worker worker(session);
   if (absl::Status need = worker.Need({"stated"}); !need.ok())
     return Failed(session, "abort", need);
+  // Every unit that was ever offered has a row.
+  stated_v1::ListAuditRequest rows;
+  rows.set_unit_id(options.unit);
+  rows.set_limit(1);
+  const absl::StatusOr<stated_v1::ListAuditResponse> known = worker->ListAudit(rows);
+  if (!known.ok()) return Failed(session, "abort", known.status());
+  if (known->rows().empty()) {
+    session.output.Error("abort", Cat("unit ", options.unit, " is not known to this worker"),
+                         Cat(session.output.program(), " queue shows those that are"));
+    return kExitFailure;
+  }
   // Without runnerd no unit runs: it ends all of them when it stops.
   std::string outcome = "abort_not_running", reason = "runnerd does not run";
   if (worker.daemons().Answers("runnerd")) {

@@ -74,10 +74,16 @@ TEST_F(CommandTest, ConsentCanBeTakenBack) {
   EXPECT_THAT(Auspex({"unpin", "exp-1"}).out, HasSubstr("had no pin"));
 }
 
-TEST_F(CommandTest, RefuseAndAbortOfUnknownUnitsAreWrittenDown) {
+TEST_F(CommandTest, ARefusalOfAnUnknownUnitIsWrittenDownAndAnAbortIsAnError) {
+  const Outcome unknown = Auspex({"abort", "u-1"});
+  EXPECT_EQ(unknown.code, 1);
+  EXPECT_THAT(unknown.err, HasSubstr("unit u-1 is not known to this worker"));
+  EXPECT_EQ(unknown.out, "");
+  EXPECT_THAT(Auspex({"log"}).out, Not(HasSubstr("abort")));
   const Outcome refused = Auspex({"refuse", "u-1", "--reason", "no\x1b[2J thanks"});
   EXPECT_EQ(refused.code, 0) << refused.err;
-  const Outcome aborted = Auspex({"abort", "u-2"});
+  // Now it has a row, but it does not run.
+  const Outcome aborted = Auspex({"abort", "u-1"});
   EXPECT_EQ(aborted.code, 0) << aborted.err;
   EXPECT_THAT(aborted.out, HasSubstr("abort_not_running"));
   const std::string log = Auspex({"log"}).out;
@@ -85,6 +91,14 @@ TEST_F(CommandTest, RefuseAndAbortOfUnknownUnitsAreWrittenDown) {
   EXPECT_THAT(log, HasSubstr("abort_not_running"));
   EXPECT_EQ(log.find('\x1b'), std::string::npos);
   EXPECT_THAT(Auspex({"peek", "u-1"}).out, HasSubstr("refused_manual"));
+}
+
+TEST_F(CommandTest, StatusTellsTheOwnersSettingsBeforeThereIsAnEnrolment) {
+  const std::string status = Auspex({"status"}).out;
+  EXPECT_THAT(status, HasSubstr("not enrolled"));
+  EXPECT_THAT(status, ContainsRegex("policy: +[a-z]"));
+  EXPECT_THAT(status, ContainsRegex("gpu: +off"));
+  EXPECT_THAT(status, ContainsRegex("daemons: +not running"));
 }
 
 TEST_F(CommandTest, WithdrawHasNothingToDo) {

@@ -17,6 +17,9 @@ using ::testing::StartsWith;
 const std::vector<std::vector<std::string>> kVerbs = {{"bootstrap"},
                                                       {"status"},
                                                       {"daemon"},
+                                                      {"service", "install"},
+                                                      {"service", "uninstall"},
+                                                      {"service", "status"},
                                                       {"queue"},
                                                       {"peek"},
                                                       {"accept"},
@@ -76,7 +79,8 @@ TEST(UsageTest, HelpOfTheCommandHasExamples) {
 }
 
 TEST(UsageTest, GroupWithoutVerbShowsItsHelp) {
-  for (const char* group : {"tenant", "receipts", "packages", "sandbox", "key", "audit"}) {
+  for (const char* group :
+       {"tenant", "receipts", "packages", "sandbox", "key", "audit", "service"}) {
     const Outcome outcome = Auspex({group});
     EXPECT_EQ(outcome.code, 2) << group;
     EXPECT_THAT(outcome.err, HasSubstr("Subcommands:")) << group;

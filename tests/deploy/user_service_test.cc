@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+// `auspex service` with a person's real service manager: install, enrol, work, be killed, be misconfigured, uninstall. It changes that
+// person's services, so it runs in the machine of ./dev vm and nowhere else. The tests follow each other.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/ptrace.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+
+#include "tests/deploy/unit_file.h"
+#include "tests/e2e/lab.h"
+#include "tests/support/skip.h"
+
+namespace auspex::deploy {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+namespace fs = std::filesystem;
+
+const std::vector<std::string> kDaemons = {"keyd", "stated", "netd", "runnerd"};
+// The person of the machine.
+constexpr char kHome[] = "/home/owner";
+constexpr char kUnits[] = "/home/owner/.config/systemd/user";
+constexpr char kConfig[] = "/home/owner/.config/auspex/worker.toml";
+
+// What guest.py of tests/vm leaves, and no host has.
+bool InTheMachine() {
+  return ::access("/var/lib/auspex-vm", F_OK) == 0 && ::geteuid() == 1000 &&
+         std::getenv("XDG_RUNTIME_DIR") != nullptr;
+}
+
+double Pace() {
+  const char* pace = std::getenv("AUSPEX_TEST_PACE");
+  return pace == nullptr ? 1 : std::max(1.0, std::atof(pace));
+}
+
+e2e::Finished Execute(const std::vector<std::string>& command) {
+  return e2e::RunCommand(command, 60 * Pace(),
+                         {{"HOME", kHome}, {"XDG_RUNTIME_DIR", std::getenv("XDG_RUNTIME_DIR")}});
+}
+e2e::Finished Auspex(std::vector<std::string> words) {
+  words.insert(words.begin(), e2e::Program("auspex"));
+  return Execute(words);
+}
+e2e::Finished Systemctl(std::vector<std::string> words) {
+  words.insert(words.begin(), {"/usr/bin/systemctl", "--user"});
+  return Execute(words);
+}
+std::string Property(const std::string& unit, const std::string& name) {
+  std::string value = Systemctl({"show", "--value", "--property=" + name, unit}).out;
+  while (value.ends_with("\n")) value.pop_back();
+  return value;
+}
+std::string Service(const std::string& daemon) { return "auspex-" + daemon + ".service"; }
+bool Active(const std::string& unit) { return Property(unit, "ActiveState") == "active"; }
+std::vector<std::string> OurFiles() {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::recursive_directory_iterator(kUnits, error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("auspex")) names.push_back(name);
+  }
+  return names;
+}
+
+class UserService : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    if (!InTheMachine()) return;
+    folder_ = new e2e::TempFolder;
+    coordinator_ = new e2e::Coordinator(*folder_ / "c");
+    ASSERT_NO_FATAL_FAILURE(coordinator_->Start());
+    fs::create_directories(fs::path(kConfig).parent_path());
+    Configure("");
+  }
+  static void TearDownTestSuite() {
+    if (!InTheMachine()) return;
+    Auspex({"service", "uninstall", "--force"});
+    for (const char* left : {"/home/owner/.config/auspex", "/home/owner/.local"})
+      fs::remove_all(left);
+    delete coordinator_;
+    delete folder_;
+  }
+  void SetUp() override {
+    AUSPEX_SKIP_UNLESS(InTheMachine(), "the person of ./dev vm, whose services may be changed");
+  }
+  static void Configure(const std::string& more) {
+    e2e::WriteText(kConfig, "[coordinator]\nurl = \"" + coordinator_->url() +
+                                "\"\nheartbeat_interval_seconds = 1\n"
+                                "assignment_poll_interval_seconds = 0.2\n"
+                                "[executor]\nexecute_tenant_code = \"provisioned\"\n"
+                                "[resources]\nslots = 2\n" +
+                                more);
+  }
+  static bool AllActive() {
+    return e2e::Eventually(30 * Pace(), [] {
+      return std::all_of(kDaemons.begin(), kDaemons.end(),
+                         [](const std::string& daemon) { return Active(Service(daemon)); });
+    });
+  }
+  static bool Compute(const std::string& label, int units) {
+    const e2e::Package noop = e2e::Pack("noop", label);
+    const std::string experiment =
+        coordinator_->Submit(noop.manifest, e2e::Units(units), 1, noop.archive_base64);
+    if (!coordinator_->WaitCompleted(experiment, units, 60 * Pace())) return false;
+    const e2e::Json results = coordinator_->Results(experiment);
+    for (const e2e::Json& unit : results["units"]) {
+      for (const e2e::Json& result : unit["results"]) EXPECT_EQ(result["ran_under"], "strict");
+    }
+    return true;
+  }
+
+  static e2e::TempFolder* folder_;
+  static e2e::Coordinator* coordinator_;
+};
+e2e::TempFolder* UserService::folder_ = nullptr;
+e2e::Coordinator* UserService::coordinator_ = nullptr;
+
+TEST_F(UserService, InstallStartsFourServicesAndEnrolmentUsesThem) {
+  const e2e::Finished installed = Auspex({"service", "install"});
+  ASSERT_EQ(installed.code, 0) << installed.out << installed.err;
+  EXPECT_THAT(installed.out, HasSubstr("wrote 13 of 13 units"));
+  // The person of the machine lingers.
+  EXPECT_THAT(installed.err, Not(HasSubstr("enable-linger")));
+  ASSERT_TRUE(AllActive());
+  EXPECT_EQ(Property("auspex.target", "UnitFileState"), "enabled");
+  const e2e::Finished enrolled = Auspex({"bootstrap"});
+  ASSERT_EQ(enrolled.code, 0) << enrolled.out << enrolled.err;
+  EXPECT_TRUE(Compute("user-service", 3));
+  for (const std::string& daemon : kDaemons)
+    EXPECT_EQ(Property(Service(daemon), "NRestarts"), "0") << daemon;
+  // Debian's minimal person has no keyring.
+  EXPECT_THAT(Auspex({"key", "show"}).out, HasSubstr("local-secret"));
+}
+
+TEST_F(UserService, TheManagerGivesWhatTheUnitsSay) {
+  for (const std::string& daemon : kDaemons) {
+    const std::string pid = Property(Service(daemon), "MainPID");
+    const std::string status = e2e::ReadText("/proc/" + pid + "/status");
+    EXPECT_THAT(status, HasSubstr("\nSeccomp:\t2\n")) << daemon;
+    EXPECT_THAT(status, HasSubstr("\nNoNewPrivs:\t1\n")) << daemon;
+    EXPECT_THAT(status, HasSubstr("\nCapEff:\t0000000000000000\n")) << daemon;
+    const std::string cgroup = "/sys/fs/cgroup" + Property(Service(daemon), "ControlGroup");
+    EXPECT_NE(e2e::ReadText(cgroup + "/memory.max"), "max\n") << daemon;
+    EXPECT_NE(e2e::ReadText(cgroup + "/pids.max"), "max\n") << daemon;
+    EXPECT_THAT(Property(Service(daemon), "StatusText"), Not(IsEmpty())) << daemon;
+  }
+  EXPECT_EQ(
+      e2e::ReadText("/sys/fs/cgroup" + Property(Service("keyd"), "ControlGroup") + "/memory.max"),
+      "1073741824\n");
+  const e2e::Finished probe = Auspex({"sandbox", "probe"});
+  EXPECT_EQ(probe.code, 0) << probe.out << probe.err;
+  for (const char* layer : {"cgroup-memory", "cgroup-pids"})
+    EXPECT_THAT(probe.out, ::testing::ContainsRegex(std::string(layer) + " +in force"));
+}
+
+// 0, or why this process may not trace `pid`.
+int TraceError(const std::string& pid) {
+  const pid_t number = static_cast<pid_t>(std::atoi(pid.c_str()));
+  if (number <= 0) return ESRCH;
+  if (::ptrace(PTRACE_SEIZE, number, nullptr, nullptr) != 0) return errno;
+  ::ptrace(PTRACE_DETACH, number, nullptr, nullptr);
+  return 0;
+}
+
+// Why the units have PrivateUsers=no: over a user namespace that their manager makes, a person's processes have every capability.
+TEST_F(UserService, NoProcessOfThePersonLooksIntoKeyd) {
+  EXPECT_EQ(TraceError(Property(Service("keyd"), "MainPID")), EPERM);
+  constexpr char kUnit[] = "auspex-test-keyd.service";
+  ASSERT_EQ(Execute({"/usr/bin/systemd-run", "--user", "--quiet", std::string("--unit=") + kUnit,
+                     "--property=PrivateUsers=yes", "--property=Type=notify",
+                     e2e::Program("auspex-keyd"), "--home", *folder_ / "k"})
+                .code,
+            0);
+  EXPECT_EQ(TraceError(Property(kUnit, "MainPID")), 0);
+  Systemctl({"stop", kUnit});
+}
+
+TEST_F(UserService, AKilledDaemonIsStartedAgainAndWorkGoesOn) {
+  for (const std::string& daemon : kDaemons) {
+    const std::string pid = Property(Service(daemon), "MainPID");
+    ASSERT_EQ(Systemctl({"kill", "--signal=KILL", "--kill-whom=main", Service(daemon)}).code, 0);
+    EXPECT_TRUE(e2e::Eventually(30 * Pace(), [&] {
+      return Active(Service(daemon)) && Property(Service(daemon), "MainPID") != pid;
+    })) << daemon;
+  }
+  EXPECT_TRUE(Compute("user-service-killed", 1));
+}
+
+TEST_F(UserService, NobodyRunsTheWorkerASecondTime) {
+  const e2e::Finished daemon = Auspex({"daemon"});
+  EXPECT_EQ(daemon.code, 2) << daemon.out << daemon.err;
+  EXPECT_THAT(daemon.err, HasSubstr("the services of this worker run already"));
+  const e2e::Finished other = Auspex({"--home", *folder_ / "w", "service", "install"});
+  EXPECT_EQ(other.code, 2) << other.out << other.err;
+  EXPECT_THAT(other.err, HasSubstr("another worker"));
+}
+
+TEST_F(UserService, InstalledAgainItChangesNothingAndAChangedUnitIsNotOverwritten) {
+  const std::string pid = Property(Service("keyd"), "MainPID");
+  const e2e::Finished again = Auspex({"service", "install"});
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_THAT(again.out, HasSubstr("are as they should be"));
+  EXPECT_EQ(Property(Service("keyd"), "MainPID"), pid);
+
+  const std::string path = std::string(kUnits) + "/auspex-netd.service";
+  const std::string ours = e2e::ReadText(path);
+  e2e::WriteText(path, ours + "MemoryMax=900M\n");
+  const e2e::Finished refused = Auspex({"service", "install"});
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("auspex-netd.service"));
+  EXPECT_THAT(e2e::ReadText(path), HasSubstr("900M"));
+  EXPECT_EQ(Auspex({"service", "uninstall"}).code, 2);
+  const e2e::Finished forced = Auspex({"service", "install", "--force"});
+  EXPECT_EQ(forced.code, 0) << forced.err;
+  EXPECT_EQ(e2e::ReadText(path), ours);
+  // What changed was read again, so that the services were restarted.
+  EXPECT_NE(Property(Service("keyd"), "MainPID"), pid);
+  EXPECT_TRUE(AllActive());
+}
+
+TEST_F(UserService, StatusSaysWhatEachUnitDoes) {
+  const e2e::Finished status = Auspex({"service", "status", "--json"});
+  EXPECT_EQ(status.code, 0) << status.out << status.err;
+  const e2e::Json document = e2e::Json::parse(status.out, nullptr, false);
+  ASSERT_TRUE(document.is_object()) << status.out;
+  EXPECT_EQ(document["installed"], true);
+  EXPECT_EQ(document["running"], true);
+  EXPECT_EQ(document["lingers"], true);
+  ASSERT_EQ(document["units"].size(), 13u);
+  for (const e2e::Json& unit : document["units"]) {
+    EXPECT_EQ(unit["state"], "active") << unit;
+    EXPECT_EQ(unit["file"], "unchanged") << unit;
+  }
+}
+
+TEST_F(UserService, AWrongConfigurationIsNotTriedAgainAndAgain) {
+  Configure("no_such_key = 1\n");
+  for (const std::string& daemon : kDaemons) Systemctl({"restart", Service(daemon)});
+  EXPECT_TRUE(e2e::Eventually(20 * Pace(), [] {
+    return std::all_of(kDaemons.begin(), kDaemons.end(), [](const std::string& daemon) {
+      return Property(Service(daemon), "ActiveState") == "failed";
+    });
+  }));
+  for (const std::string& daemon : kDaemons) {
+    EXPECT_EQ(Property(Service(daemon), "NRestarts"), "0") << daemon;
+    EXPECT_EQ(Property(Service(daemon), "ExecMainStatus"), "2") << daemon;
+  }
+  Configure("");
+  EXPECT_EQ(Auspex({"service", "status"}).code, 1);
+  Systemctl({"reset-failed", "auspex-*"});
+  ASSERT_EQ(Systemctl({"start", "auspex.target"}).code, 0);
+  EXPECT_TRUE(AllActive());
+}
+
+TEST_F(UserService, UninstallLeavesNothingOfItAndKeepsTheState) {
+  const e2e::Finished removed = Auspex({"service", "uninstall"});
+  ASSERT_EQ(removed.code, 0) << removed.out << removed.err;
+  EXPECT_THAT(OurFiles(), IsEmpty());
+  EXPECT_TRUE(e2e::Eventually(30 * Pace(), [] {
+    return std::all_of(kDaemons.begin(), kDaemons.end(), [](const std::string& daemon) {
+      return e2e::PidsNaming("bin/auspex-" + daemon, "auspex-").empty();
+    });
+  }));
+  EXPECT_EQ(Systemctl({"list-units", "--all", "--plain", "--no-legend", "auspex-keyd*",
+                       "auspex-stated*", "auspex-netd*", "auspex-runnerd*", "auspex.target"})
+                .out,
+            "");
+  const std::string run = std::string(std::getenv("XDG_RUNTIME_DIR")) + "/auspex";
+  EXPECT_FALSE(fs::exists(run + "/keyd/owner.sock"));
+  // The worker is there for whoever runs it in another way.
+  const e2e::Finished status = Auspex({"status"});
+  EXPECT_EQ(status.code, 0) << status.err;
+  EXPECT_THAT(status.out, Not(HasSubstr("not_enrolled")));
+  EXPECT_EQ(Auspex({"service", "uninstall"}).code, 0);
+}
+
+}  // namespace
+}  // namespace auspex::deploy
