@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // service install, uninstall, status: the worker as services of the person's own manager (systemctl --user).
+#include <algorithm>
 #include <filesystem>
 #include <set>
 
@@ -243,6 +244,7 @@ int RunUninstall(Session& session, const UninstallOptions& options) {
     const std::string name = entry.path().filename().string();
     if (name.starts_with("auspex")) left.push_back(name);
   }
+  std::sort(left.begin(), left.end());
   if (output.json()) {
     JsonArray removed, remains;
     for (const std::string& name : names) removed.emplace_back(name);
