@@ -6,6 +6,7 @@
 #             denied nothing.
 #   takeover  In the place of each daemon a program that tries what docs/THREATS.md says a taken-over daemon cannot do, with the user that
 #             owns everything, so that only AppArmor is in its way: each attempt fails, and the kernel's log has it under that daemon's profile.
+#   takeover-installed  The same with the programs and profiles that the packages installed.
 set -uo pipefail
 part=${1-all}
 bin=${AUSPEX_BIN_DIR:?} tree=${AUSPEX_SOURCE_DIR:?} takeover=${AUSPEX_TAKEOVER:-$AUSPEX_BIN_DIR/../tests/apparmor_takeover}
@@ -14,17 +15,20 @@ fail() { echo "FAILED $*"; failures=$((failures + 1)); }
 die() { echo "FAILED $*"; exit 1; }
 
 [[ $(cat /sys/module/apparmor/parameters/enabled) == Y ]] || die "this kernel has no AppArmor"
-# As the package lays them out.
 programs=/usr/libexec/auspex
-mkdir -p "$programs"
-install -m 755 "$bin"/auspex-* "$programs" || die "the programs of $bin are not there"
-install -m 755 "$bin/auspex" /usr/bin
-mv "$programs"/auspex-{lab,coordd} /usr/bin
-mkdir -p /usr/share/auspex
-cp -rT "$bin/../share/examples" /usr/share/auspex/examples
-chmod -R a+rX /usr/share/auspex
-"$tree/deploy/apparmor/make" auto /etc/apparmor.d || die "the profiles cannot be made"
-apparmor_parser -r /etc/apparmor.d/auspex || die "the profiles cannot be loaded"
+# lay_out: as the packages do.
+lay_out() {
+  mkdir -p "$programs"
+  install -m 755 "$bin"/auspex-* "$programs" || die "the programs of $bin are not there"
+  install -m 755 "$bin/auspex" /usr/bin
+  mv "$programs"/auspex-{lab,coordd} /usr/bin
+  mkdir -p /usr/share/auspex
+  cp -rT "$bin/../share/examples" /usr/share/auspex/examples
+  chmod -R a+rX /usr/share/auspex
+  "$tree/deploy/apparmor/make" auto /etc/apparmor.d || die "the profiles cannot be made"
+  apparmor_parser -r /etc/apparmor.d/auspex || die "the profiles cannot be loaded"
+}
+[[ $part == takeover-installed ]] || lay_out
 profiles=(auspex auspex-coordd auspex-keyd auspex-keyd-secrets auspex-netd auspex-runnerd auspex-sandbox auspex-stated auspex-unit)
 for profile in "${profiles[@]}"; do
   grep -qx "$profile (enforce)" /sys/kernel/security/apparmor/profiles || fail "$profile is not enforced"
@@ -112,14 +116,16 @@ quiet='^(trace|memory)=|/(environ|shadow)$'
 
 # attack DAEMON WORD...: each must be refused and, but for the quiet ones, in the log.
 attack() {
-  local daemon=$1 before after out loud
+  local daemon=$1 name=auspex-$1 folder=$programs before after out loud
+  [[ $daemon != command ]] || name=auspex
+  [[ -e $folder/$name ]] || folder=/usr/bin
   shift
   loud=$(printf '%s\n' "$@" | grep -Evc "$quiet")
-  install -m 755 "$takeover" "$programs/.new" && mv "$programs/auspex-$daemon" "$programs/.kept" && mv "$programs/.new" "$programs/auspex-$daemon"
-  before=$(denials | grep -c "profile=\"auspex-$daemon\"")
-  out=$(person "$programs/auspex-$daemon" "$@" 2>&1)
-  after=$(denials | grep -c "profile=\"auspex-$daemon\"")
-  mv "$programs/.kept" "$programs/auspex-$daemon"
+  install -m 755 "$takeover" "$folder/.new" && mv "$folder/$name" "$folder/.kept" && mv "$folder/.new" "$folder/$name"
+  before=$(denials | grep -c "profile=\"$name\"")
+  out=$(person "$folder/$name" "$@" 2>&1)
+  after=$(denials | grep -c "profile=\"$name\"")
+  mv "$folder/.kept" "$folder/$name"
   echo "-- $daemon: $((after - before)) denials in the log"
   echo "$out"
   grep -q ': done$' <<<"$out" && fail "as $daemon: $(grep ': done$' <<<"$out" | tr '\n' ';')"
@@ -146,6 +152,14 @@ attack keyd "${elsewhere[@]}" read="$database" exec=/bin/sh exec=/usr/bin/bwrap 
   trace="${pid[stated]}" memory="${pid[stated]}" signal="${pid[stated]}" \
   read="$run/stated/net.role/key" read="$run/stated/run.role/key" read="$run/stated/owner.role/key" profile=unconfined
 
+attack coordd "${elsewhere[@]}" read="$key" read="$database" exec=/bin/sh exec=/usr/bin/bwrap \
+  trace="${pid[keyd]}" memory="${pid[stated]}" signal="${pid[keyd]}" signal="${pid[runnerd]}" \
+  read="$run/keyd/owner.role/key" read="$run/stated/run.role/key" mount=/tmp profile=unconfined
+# The owner's command may do what the owner may with Auspex, but for the key; that refusal is not logged either.
+quiet="$quiet|/key\.sealed$"
+attack command read="$key" write=/etc/cron.d/x write=/usr/local/bin/x read=/etc/shadow exec=/bin/sh exec=/usr/bin/bwrap \
+  trace="$bystander" memory="${pid[keyd]}" trace="${pid[keyd]}" signal="$bystander" mount=/tmp profile=unconfined
+
 denials | grep -q "operation=\"ptrace\" profile=\"auspex-netd\".* peer=\"unconfined\"" || fail "tracing a bystander is not in the log"
 
 # What runnerd starts has a tenant's walls: not even runnerd's own state and sockets.
@@ -171,7 +185,7 @@ done
 
 case $part in
   work) at_work ;;
-  takeover) taken_over ;;
+  takeover | takeover-installed) taken_over ;;
   all) at_work; taken_over ;;
   *) die "there is no part '$part'" ;;
 esac
