@@ -11,6 +11,7 @@
 #include "common/base/errno_status.h"
 #include "common/base/status_macros.h"
 #include "common/files/files.h"
+#include "runnerd/host_places.h"
 #include "runnerd/init/protocol.h"
 #include "runnerd/seccomp_filter.h"
 
@@ -99,6 +100,7 @@ absl::StatusOr<SandboxHost> SandboxHost::Prepare(const Options& options) {
     // Fixed places: a search through PATH would let the environment choose the program that builds
     // the walls.
     for (const char* path : {"/usr/bin/bwrap", "/bin/bwrap", "/usr/local/bin/bwrap"}) {
+      if (sizeof kBubblewrap > 1) path = kBubblewrap;
       if (host.bubblewrap.empty() && IsExecutable(path)) host.bubblewrap = path;
     }
   }

@@ -11,6 +11,7 @@
 #include "common/base/errno_status.h"
 #include "common/base/status_macros.h"
 #include "common/files/files.h"
+#include "runnerd/host_places.h"
 #include "runnerd/init/protocol.h"
 #include "runnerd/sandbox_arguments.h"
 
@@ -52,6 +53,10 @@ std::vector<ShownPlace> ShownPlaces(const SandboxHost& host, const SandboxSpec& 
   if (spec.system_files) {
     places.push_back({"/usr", "/usr", Kind::kFolder, Owner::kSystem, false,
                       "interpreters and libraries of the distribution"});
+    if (kHasSystemTree) {
+      places.push_back({kSystemTree, kSystemTree, Kind::kFolder, Owner::kSystem, false,
+                        "where this host keeps them"});
+    }
     for (const std::string& folder : host.root_folders) {
       places.push_back({folder, folder, Kind::kFolder, Owner::kSystem, false,
                         "a part of /usr on hosts that keep it apart"});

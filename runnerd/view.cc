@@ -11,6 +11,7 @@
 #include "common/base/cat.h"
 #include "common/base/status_macros.h"
 #include "common/ipc/neighbour_view.h"
+#include "runnerd/host_places.h"
 
 namespace auspex::runnerd {
 namespace {
@@ -40,6 +41,7 @@ absl::StatusOr<ViewRules> ViewOfHost(const Config& config, const Layout& layout,
                            "/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime"}) {
     rules.read_only.emplace_back(path);
   }
+  if (kHasSystemTree) rules.read_only.emplace_back(kSystemTree);
   for (const std::string& file : layout.config_files()) {
     ShowConfig(file, rules);
     // The owner's own link, to a folder under version control say.

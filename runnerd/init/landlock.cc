@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "runnerd/host_places.h"
 #include "runnerd/init/protocol.h"
 
 namespace auspex::unit_init {
@@ -51,13 +52,27 @@ constexpr uint64_t kDevice = kReadFile | kWriteFile | kTruncate;
 // In /dev each node that may be opened has a rule of its own: pseudo-terminals, which /dev/ptmx makes,
 // are counted for the host as a whole.
 constexpr Shown kShown[] = {
-    {"/usr", kRun},         {"/bin", kRun},           {"/sbin", kRun},
-    {"/lib", kRun},         {"/lib32", kRun},         {"/lib64", kRun},
-    {"/libx32", kRun},      {kPackageDir, kRun},      {"/etc", kLook},
-    {"/proc", kLook},       {"/dev", kReadDir},       {kUnitDir, kScratch},
-    {kShmDir, kScratch},    {"/dev/null", kDevice},   {"/dev/zero", kDevice},
-    {"/dev/full", kDevice}, {"/dev/random", kDevice}, {"/dev/urandom", kDevice},
+    {"/usr", kRun},
+    {"/bin", kRun},
+    {"/sbin", kRun},
+    {"/lib", kRun},
+    {"/lib32", kRun},
+    {"/lib64", kRun},
+    {"/libx32", kRun},
+    {kPackageDir, kRun},
+    {"/etc", kLook},
+    {"/proc", kLook},
+    {"/dev", kReadDir},
+    {kUnitDir, kScratch},
+    {kShmDir, kScratch},
+    {"/dev/null", kDevice},
+    {"/dev/zero", kDevice},
+    {"/dev/full", kDevice},
+    {"/dev/random", kDevice},
+    {"/dev/urandom", kDevice},
     {"/dev/tty", kDevice},
+    // An empty name opens nothing.
+    {runnerd::kSystemTree, kRun},
 };
 
 // False with errno. What a sandbox does not show needs no rule.
