@@ -207,7 +207,9 @@ TEST_F(CgroupTest, FrozenProcessesMakeNoProgressAndGoOn) {
   ASSERT_TRUE(Eventually([&] { return unit.IsFrozen(); }));
   const uint64_t frozen_at = CpuMicros(unit);
   Wait(300);
-  EXPECT_EQ(CpuMicros(unit), frozen_at);
+  // It counts as frozen some microseconds before it has left its processor; a spinner that went on
+  // would have had a good part of the time.
+  EXPECT_LT(CpuMicros(unit) - frozen_at, 5000u);
   EXPECT_FALSE(unit.IsEmpty());
   ASSERT_TRUE(unit.SetFrozen(false).ok());
   EXPECT_TRUE(Eventually([&] { return CpuMicros(unit) > frozen_at; }));

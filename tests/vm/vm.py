@@ -20,6 +20,7 @@ import re
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tarfile
 import tempfile
@@ -82,13 +83,25 @@ def add_file(archive, name, data, mode=0o644):
     archive.addfile(member, io.BytesIO(data))
 
 
+def add_program(archive, path):
+    """A program at its own path, without its symbols: the machine unpacks slowly. What strip does not know is taken as it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        small = pathlib.Path(folder) / "small"
+        done = subprocess.run(["strip", "-o", small, path], stderr=subprocess.DEVNULL, check=False)
+        if path.is_symlink() or done.returncode != 0:
+            archive.add(path, str(path)[1:], filter=readable)
+            return
+        add_file(archive, str(path)[1:], small.read_bytes(), 0o755)
+
+
 def write_share(path, runs, person):
     """The second disk: sources, programs, and the tests of these runs at the paths that they have here, since tests know those."""
     plan = {"source": str(SOURCE), "bin": str(BUILD / "bin"), "person": person, "patience": PATIENCE,
             "runs": [{"name": run.name, "user": run.user, "manager": run.manager, "properties": table.properties_of(run, SOURCE / "deploy" / "systemd"),
                       "timeout": run.timeout * PATIENCE, "steps": guest_steps(run), "restart": run.restart, "alone": run.alone} for run in runs],
             "packages": any(run.packages for run in runs)}
-    wanted = {run.test for run in runs if run.test}
+    # Also those that a command names.
+    wanted = {run.test for run in runs if run.test} | {word for run in runs for line in run.lines for word in re.findall(r"\w+_test", line)}
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
         add_file(archive, f"{GUEST}/plan.json", json.dumps(plan).encode())
         add_file(archive, f"{GUEST}/guest.py", (HERE / "guest.py").read_bytes())
@@ -98,14 +111,16 @@ def write_share(path, runs, person):
         if plan["packages"]:
             for package in packages_to_install():
                 archive.add(package, f"{GUEST}/packages/{package.name}", filter=readable)
-        for folder in ("bin", "share"):
-            if (BUILD / folder).exists():
-                archive.add(BUILD / folder, str(BUILD / folder)[1:], filter=readable)
+        for program in sorted((BUILD / "bin").iterdir()):
+            add_program(archive, program)
+        if (BUILD / "share").exists():
+            # As it is: manifests name its files by their digests.
+            archive.add(BUILD / "share", str(BUILD / "share")[1:], filter=readable)
         for entry in sorted((BUILD / "tests").iterdir()):
             # Test binaries are many and large: those of the runs, and whatever tests start that is no test itself.
             is_test = entry.name.endswith("_test")
             if entry.is_file() and os.access(entry, os.X_OK) and (entry.name in wanted or person or not is_test):
-                archive.add(entry, str(entry)[1:], filter=readable)
+                add_program(archive, entry)
 
 
 class Results:
@@ -171,7 +186,7 @@ def boot_one(runs, folder, on_event):
     parameters = " ".join(filter(None, (runs[0].kernel, runs[0].machine, "packages" if runs[0].packages else "")))
     share = folder / "share.tar"
     write_share(share, runs, person=False)
-    vm = machine.Machine(IMAGE, share, folder, runs[0].kernel, restarts=any(run.restart for run in runs))
+    vm = machine.Machine(IMAGE, share, folder, runs[0].kernel, restarts=any(run.restart for run in runs), packages=runs[0].packages)
     begun = time.monotonic()
     try:
         vm.start()

@@ -8,6 +8,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 import unittest
@@ -129,6 +130,29 @@ class TheTable(unittest.TestCase):
     def test_a_run_with_its_own_kernel_machine_or_packages_shares_none_with_others(self):
         runs = [table.Run(**(ROW | more)) for more in ({}, {"kernel": "x=1"}, {"machine": "m"}, {"packages": True}, {"name": "b"})]
         self.assertEqual([run.machine_key == runs[0].machine_key for run in runs], [True, False, False, False, True])
+
+
+class TheSecondDisk(unittest.TestCase):
+    def test_has_programs_without_symbols_at_their_path_and_what_is_no_program_as_it_is(self):
+        program = TESTS / "runnerd_spawn_test"
+        with tempfile.TemporaryDirectory() as folder:
+            script = pathlib.Path(folder) / "script"
+            script.write_text("#!/bin/sh\n")
+            script.chmod(0o755)
+            link = pathlib.Path(folder) / "link"
+            link.symlink_to(program)
+            with tarfile.open(pathlib.Path(folder) / "disk", "w") as archive:
+                command.add_program(archive, link)
+                command.add_program(archive, program)
+                command.add_program(archive, script)
+            with tarfile.open(pathlib.Path(folder) / "disk") as archive:
+                linked, stripped, as_it_is = archive.getmembers()
+                self.assertEqual((linked.issym(), linked.linkname), (True, str(program)))
+                self.assertEqual("/" + stripped.name, str(program))
+                self.assertEqual(stripped.mode & 0o755, 0o755)
+                self.assertLess(stripped.size, program.stat().st_size)
+                self.assertEqual(archive.extractfile(stripped).read(4), b"\x7fELF")
+                self.assertEqual(archive.extractfile(as_it_is).read(), b"#!/bin/sh\n")
 
 
 class TheVerdict(unittest.TestCase):
