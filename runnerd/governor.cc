@@ -64,8 +64,8 @@ Verdict Governor::Decide(const GovernorReadings& readings, const GovernorLimits&
       return {Strain::kLoad, Cat("governor.max_load is set and the load cannot be read: ",
                                  std::string(readings.others_load.status().message()))};
     }
-    return {Strain::kLoad, Cat("load without units ", Figure(*readings.others_load),
-                               ", governor.max_load ", Figure(*limits.max_load))};
+    return {Strain::kLoad, Cat("other work keeps ", Figure(*readings.others_load),
+                               " processors busy, governor.max_load ", Figure(*limits.max_load))};
   }
   if (memory_) {
     return {Strain::kMemory, Cat("everything waited for memory ", Figure(*readings.memory_pressure),

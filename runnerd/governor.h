@@ -32,7 +32,7 @@ GovernorLimits LimitsOf(const Config& config);
 
 struct GovernorReadings {
   ThermalReading thermal;
-  absl::StatusOr<double> others_load = 0.0;      // load average of a minute, without units
+  absl::StatusOr<double> others_load = 0.0;      // processors that other work keeps busy
   absl::StatusOr<double> memory_pressure = 0.0;  // percent of the last ten seconds (PSI full)
   absl::StatusOr<int64_t> free_disk_mb = int64_t{1} << 40;
 };

@@ -29,7 +29,7 @@ constexpr int kAfterAlarmMs = 100;
 GovernorLoop::GovernorLoop(Parts parts)
     : parts_(std::move(parts)),
       stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      gauges_(parts_.host_root, parts_.state_dir, getpid()) {}
+      gauges_(parts_.host_root, parts_.state_dir, parts_.worker_micros) {}
 
 GovernorLoop::~GovernorLoop() { Stop(); }
 
@@ -57,7 +57,8 @@ Verdict GovernorLoop::Look(bool rang) {
     alarm_ = std::make_unique<PressureAlarm>(parts_.host_root, limits.max_memory_pressure);
   const int64_t now = Clock::System().MonotonicMicros();
   if (rang) rang_at_ = now;
-  GovernorReadings readings = gauges_.Read(limits, now);
+  SayWhetherLoadCanBe(limits);
+  GovernorReadings readings = gauges_.Read(limits);
   // The kernel's mean lags behind what its alarm tells.
   if (rang_at_ != 0 && now - rang_at_ < kAlarmMicros)
     readings.memory_pressure =
@@ -78,6 +79,16 @@ Verdict GovernorLoop::Look(bool rang) {
     LogWarning("governor_cannot_read", {{"cause", unreadable}});
   unreadable_ = std::move(unreadable);
   return governor_.Decide(readings, limits);
+}
+
+// The bound was once of the load average, which has no upper end.
+void GovernorLoop::SayWhetherLoadCanBe(const GovernorLimits& limits) {
+  if (std::exchange(told_max_load_, limits.max_load) == limits.max_load || !limits.max_load) return;
+  const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+  if (processors > 0 && *limits.max_load > static_cast<double>(processors)) {
+    LogWarning("governor_max_load_is_never_reached",
+               {{"max_load", Cat(*limits.max_load)}, {"processors", int64_t{processors}}});
+  }
 }
 
 void GovernorLoop::Tell(const Verdict& verdict) {

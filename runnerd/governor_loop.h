@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -27,8 +28,9 @@ class GovernorLoop {
     std::function<absl::StatusOr<Config>()> load_config;
     // Called from the loop's thread after every look, with the settings that it was made by.
     std::function<void(const Verdict& verdict, const Config& config)> act;
-    std::string host_root;  // put before /proc; "" for the real one
-    std::string state_dir;  // whose free disk counts
+    std::string host_root;                   // put before /proc; "" for the real one
+    std::string state_dir;                   // whose free disk counts
+    HostGauges::WorkerMicros worker_micros;  // called from the loop's thread
   };
   explicit GovernorLoop(Parts parts);
   ~GovernorLoop();
@@ -43,13 +45,15 @@ class GovernorLoop {
   void Watch();
   void LookAndAct(bool rang);
   Verdict Look(bool rang);
+  void SayWhetherLoadCanBe(const GovernorLimits& limits);
   void Tell(const Verdict& verdict);
 
   const Parts parts_;
   const UniqueFd stop_;
   Governor governor_;
   HostGauges gauges_;
-  Config config_;  // as last read; what cannot be read changes nothing
+  Config config_;                        // as last read; what cannot be read changes nothing
+  std::optional<double> told_max_load_;  // that more is asked for than there are processors
   std::unique_ptr<PressureAlarm> alarm_;
   int64_t rang_at_ = 0, warmth_at_ = 0;
   std::string unreadable_;  // what could not be read at the last look, so that it is told once

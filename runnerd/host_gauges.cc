@@ -1,23 +1,19 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "runnerd/host_gauges.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cmath>
-#include <map>
-#include <memory>
 #include <utility>
-#include <vector>
 
 #include "common/base/cat.h"
+#include "common/base/clock.h"
 #include "common/base/errno_status.h"
 #include "common/base/status_macros.h"
 #include "common/files/files.h"
@@ -27,6 +23,9 @@ namespace {
 
 constexpr int64_t kMiB = 1 << 20;
 constexpr size_t kMaxFile = 4096;
+// It has a number for every interrupt.
+constexpr size_t kMaxStat = 4 << 20;
+constexpr useconds_t kFirstIntervalMicros = 200'000;
 
 absl::StatusOr<double> Number(std::string_view text, std::string_view what) {
   double value = 0;
@@ -36,45 +35,7 @@ absl::StatusOr<double> Number(std::string_view text, std::string_view what) {
   return value;
 }
 
-// The numbers that name folders of `folder`: processes, or threads.
-std::vector<pid_t> Numbers(const std::string& folder) {
-  std::vector<pid_t> numbers;
-  const std::unique_ptr<DIR, int (*)(DIR*)> list(opendir(folder.c_str()), closedir);
-  while (list != nullptr) {
-    const dirent* entry = readdir(list.get());
-    if (entry == nullptr) break;
-    const std::string_view name = entry->d_name;
-    pid_t number = 0;
-    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-    if (error == std::errc() && end == name.data() + name.size()) numbers.push_back(number);
-  }
-  return numbers;
-}
-
-struct Stat {
-  char state = '?';
-  pid_t parent = 0;
-};
-
-// "12 (any (name)) R 1 ...": a name may hold anything, so what follows its last parenthesis counts.
-std::optional<Stat> ReadStat(const std::string& path) {
-  const absl::StatusOr<std::string> text = ReadFile(path, kMaxFile);
-  if (!text.ok()) return std::nullopt;  // it has ended meanwhile
-  const size_t at = text->rfind(')');
-  if (at == std::string::npos || at + 4 >= text->size()) return std::nullopt;
-  Stat stat;
-  stat.state = (*text)[at + 2];
-  const char* begin = text->data() + at + 4;
-  if (std::from_chars(begin, text->data() + text->size(), stat.parent).ec != std::errc())
-    return std::nullopt;
-  return stat;
-}
-
 }  // namespace
-
-absl::StatusOr<double> ParseLoadAverage(std::string_view text) {
-  return Number(text, "/proc/loadavg");
-}
 
 absl::StatusOr<double> ParseFullPressure(std::string_view text) {
   constexpr std::string_view kStart = "full avg10=";
@@ -84,61 +45,34 @@ absl::StatusOr<double> ParseFullPressure(std::string_view text) {
   return Number(text.substr(at + kStart.size()), "/proc/pressure/memory");
 }
 
-absl::StatusOr<int> CountLoadingThreads(const std::string& proc, pid_t ancestor) {
-  const std::vector<pid_t> pids = Numbers(proc);
-  if (pids.empty()) return absl::InternalError(Cat(proc, ": shows no processes"));
-  std::multimap<pid_t, pid_t> children;
-  for (const pid_t pid : pids) {
-    if (const auto stat = ReadStat(Cat(proc, "/", pid, "/stat")))
-      children.emplace(stat->parent, pid);
-  }
-  int loading = 0;
-  std::vector<pid_t> open{ancestor};
-  // Process numbers may be used again while this reads, so a ring is thinkable: each once.
-  while (!open.empty() && !children.empty()) {
-    const pid_t parent = open.back();
-    open.pop_back();
-    const auto [from, to] = children.equal_range(parent);
-    for (auto child = from; child != to; ++child) {
-      open.push_back(child->second);
-      const std::string tasks = Cat(proc, "/", child->second, "/task");
-      for (const pid_t thread : Numbers(tasks)) {
-        const auto stat = ReadStat(Cat(tasks, "/", thread, "/stat"));
-        if (stat && (stat->state == 'R' || stat->state == 'D')) ++loading;
-      }
-    }
-    children.erase(from, to);
-  }
-  return loading;
+HostGauges::HostGauges(std::string root, std::string state_dir, WorkerMicros worker_micros)
+    : proc_(root + "/proc"),
+      state_dir_(std::move(state_dir)),
+      worker_micros_(std::move(worker_micros)) {}
+
+absl::Status HostGauges::SampleLoad() {
+  ASSIGN_OR_RETURN(const std::string text, ReadFile(proc_ + "/stat", kMaxStat));
+  ASSIGN_OR_RETURN(const MachineTime machine, ParseMachineTime(text));
+  ASSIGN_OR_RETURN(const int64_t worker, worker_micros_());
+  load_.Sample(Clock::System().MonotonicMicros(), machine, worker);
+  return absl::OkStatus();
 }
 
-void UnitsLoad::Sample(int threads, int64_t now_micros) {
-  if (!mean_) {
-    mean_ = threads;
-  } else {
-    const double seconds =
-        static_cast<double>(std::max<int64_t>(now_micros - sampled_at_, 0)) / 1e6;
-    const double kept = std::exp(-seconds / 60);
-    mean_ = *mean_ * kept + threads * (1 - kept);
-  }
-  sampled_at_ = now_micros;
-}
-
-HostGauges::HostGauges(std::string root, std::string state_dir, pid_t runner)
-    : proc_(root + "/proc"), state_dir_(std::move(state_dir)), runner_(runner) {}
-
-GovernorReadings HostGauges::Read(const GovernorLimits& limits, int64_t now_micros) {
+GovernorReadings HostGauges::Read(const GovernorLimits& limits) {
   GovernorReadings readings;
   if (limits.max_load) {
     readings.others_load = [&]() -> absl::StatusOr<double> {
-      ASSIGN_OR_RETURN(const std::string text, ReadFile(proc_ + "/loadavg", kMaxFile));
-      ASSIGN_OR_RETURN(const double load, ParseLoadAverage(text));
-      ASSIGN_OR_RETURN(const int threads, CountLoadingThreads(proc_, runner_));
-      units_.Sample(threads, now_micros);
-      return std::max(0.0, load - units_.value());
+      RETURN_IF_ERROR(SampleLoad());
+      if (!load_.value()) {
+        usleep(kFirstIntervalMicros);
+        RETURN_IF_ERROR(SampleLoad());
+      }
+      // A processor came or went just now.
+      if (!load_.value()) return absl::InternalError("/proc/stat: changes while it is read");
+      return *load_.value();
     }();
   } else {
-    units_.Reset();
+    load_ = OthersLoad();
   }
   if (limits.max_memory_pressure < 100) {
     readings.memory_pressure = [&]() -> absl::StatusOr<double> {

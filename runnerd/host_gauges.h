@@ -4,54 +4,37 @@
 #ifndef AUSPEX_RUNNERD_HOST_GAUGES_H_
 #define AUSPEX_RUNNERD_HOST_GAUGES_H_
 
-#include <sys/types.h>
-
 #include <cstdint>
-#include <optional>
+#include <functional>
 #include <string>
 #include <string_view>
 
 #include "absl/status/statusor.h"
 #include "common/base/unique_fd.h"
 #include "runnerd/governor.h"
+#include "runnerd/processor_time.h"
 
 namespace auspex::runnerd {
 
-// The load average of one minute in /proc/loadavg's text.
-absl::StatusOr<double> ParseLoadAverage(std::string_view text);
 // avg10 of the line "full" of a file below /proc/pressure: percent.
 absl::StatusOr<double> ParseFullPressure(std::string_view text);
-// How many threads of the processes below `ancestor` run or wait for a disk: what the kernel counts
-// into the load average. `proc` is where /proc is.
-absl::StatusOr<int> CountLoadingThreads(const std::string& proc, pid_t ancestor);
-
-// The part of a load average of one minute that units make: the kernel's own sum, an exponential
-// mean over 60 s, over the number of their threads that load the machine. The first sample counts
-// as if it had always been so.
-class UnitsLoad {
- public:
-  void Sample(int threads, int64_t now_micros);
-  double value() const { return mean_.value_or(0); }
-  void Reset() { mean_.reset(); }
-
- private:
-  std::optional<double> mean_;
-  int64_t sampled_at_ = 0;
-};
-
 class HostGauges {
  public:
-  // `root` is put before /proc ("" for the real one); free disk is that of `state_dir`. Processes
-  // below `runner` are units'.
-  HostGauges(std::string root, std::string state_dir, pid_t runner);
+  // The processor time of this worker so far.
+  using WorkerMicros = std::function<absl::StatusOr<int64_t>()>;
+  // `root` is put before /proc ("" for the real one); free disk is that of `state_dir`.
+  HostGauges(std::string root, std::string state_dir, WorkerMicros worker_micros);
 
-  // Reads what `limits` look at; the temperature is the caller's. `now_micros` is monotonic.
-  GovernorReadings Read(const GovernorLimits& limits, int64_t now_micros);
+  // Reads what `limits` look at; the temperature is the caller's. The first look at the load takes
+  // a fifth of a second, in which it is measured.
+  GovernorReadings Read(const GovernorLimits& limits);
 
  private:
+  absl::Status SampleLoad();
+
   const std::string proc_, state_dir_;
-  const pid_t runner_;
-  UnitsLoad units_;
+  const WorkerMicros worker_micros_;
+  OthersLoad load_;
 };
 
 class PressureAlarm {

@@ -91,7 +91,7 @@ struct Config {
   // [health]; resume < warn <= crit
   double warn_c = 70, crit_c = 82, resume_c = 68;
   // [governor]: when units wait for the machine. Each is left again at three quarters of its bound.
-  std::optional<double> max_load;   // load average of one minute, without what units add
+  std::optional<double> max_load;   // processors that other work keeps busy
   double max_memory_pressure = 10;  // percent of time that all work waits for memory; 100: off
   int64_t min_free_disk_mb = 1024;  // where runnerd keeps its state; 0: off
   bool freeze = true;               // running units are frozen where that can be, not ended

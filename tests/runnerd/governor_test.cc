@@ -5,13 +5,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
-#include <cmath>
 #include <mutex>
 #include <thread>
 
@@ -71,7 +68,7 @@ TEST(Governor, NamesTheFirstOfSeveralWithItsFiguresAndKeepsTheOthersInMind) {
   EXPECT_THAT(verdict.reason, HasSubstr("91.5 C"));
   readings.thermal = {};
   verdict = governor.Decide(readings, limits);
-  EXPECT_EQ(verdict.reason, "load without units 8.0, governor.max_load 4.0");
+  EXPECT_EQ(verdict.reason, "other work keeps 8.0 processors busy, governor.max_load 4.0");
   readings.others_load = 0.0;
   // Between the two edges, where only a latch that moved all along says memory.
   readings.memory_pressure = 8.0;
@@ -105,70 +102,34 @@ TEST(Governor, WhatIsSwitchedOffIsNotLookedAt) {
 
 TEST(HostGauges, ReadsWhatTheBoundsNeed) {
   ScratchFolder folder;
-  folder.Write("proc/loadavg", "3.25 1.00 0.50 2/95 20739\n");
+  folder.Write("proc/stat",
+               "cpu  1 2 3 0 0 0 0 0 0 0\ncpu0 1 2 3 0 0 0 0 0 0 0\ncpu1 1 2 3 0 0 0 0 0 0 0\n");
   folder.Write("proc/pressure/memory",
                "some avg10=99.00 avg60=0.00 avg300=0.00 total=1\n"
                "full avg10=12.34 avg60=0.00 avg300=0.00 total=1\n");
-  // A unit's process with a thread that runs and one that waits for a disk, and a stranger.
-  folder.Write("proc/100/stat", "100 (bwrap) S 7 1 1 0\n");
-  folder.Write("proc/101/stat", "101 (evil) R 9 () S 100 1 1 0\n");
-  folder.Write("proc/101/task/101/stat", "101 (x) R 100 1\n");
-  folder.Write("proc/101/task/102/stat", "102 (x) D 100 1\n");
-  folder.Write("proc/101/task/103/stat", "103 (x) S 100 1\n");
-  folder.Write("proc/200/stat", "200 (other) R 1 1 1 0\n");
-  folder.Write("proc/200/task/200/stat", "200 (other) R 1 1\n");
-  EXPECT_EQ(*CountLoadingThreads(folder.path() + "/proc", 7), 2);
-  HostGauges gauges(folder.path(), folder.path(), 7);
-  const GovernorReadings readings = gauges.Read(Bounds(1, 10, 1), 1'000'000);
-  EXPECT_DOUBLE_EQ(*readings.others_load, 3.25 - 2);
+  const auto no_time = [] { return int64_t{0}; };
+  HostGauges gauges(folder.path(), folder.path(), no_time);
+  const GovernorReadings readings = gauges.Read(Bounds(1, 10, 1));
+  EXPECT_DOUBLE_EQ(readings.others_load.value_or(-1), 2) << readings.others_load.status();
   EXPECT_DOUBLE_EQ(*readings.memory_pressure, 12.34);
   EXPECT_GT(*readings.free_disk_mb, 0);
-  HostGauges none(folder.path() + "/none", folder.path() + "/none", 7);
-  const GovernorReadings missing = none.Read(Bounds(1, 10, 1), 1'000'000);
+  HostGauges blind(folder.path(), folder.path(),
+                   [] { return absl::InternalError("no time of the worker's"); });
+  EXPECT_FALSE(blind.Read(Bounds(1, 10, 1)).others_load.ok());
+  HostGauges none(folder.path() + "/none", folder.path() + "/none", no_time);
+  const GovernorReadings missing = none.Read(Bounds(1, 10, 1));
   EXPECT_FALSE(missing.others_load.ok());
   EXPECT_FALSE(missing.memory_pressure.ok());
   EXPECT_FALSE(missing.free_disk_mb.ok());
-  for (const char* text : {"", "x", "-1 0 0", "nan 0 0", "inf 0 0"})
-    EXPECT_FALSE(ParseLoadAverage(text).ok()) << text;
   for (const char* text : {"", "some avg10=1.00", "full avg10=x"})
     EXPECT_FALSE(ParseFullPressure(text).ok()) << text;
 }
 
-// The kernel adds n to its mean of a minute in the same way, so what is left over is the others'.
-TEST(HostGauges, TheUnitsPartOfTheLoadFollowsTheKernelsMean) {
-  UnitsLoad units;
-  units.Sample(4, 0);
-  EXPECT_DOUBLE_EQ(units.value(), 4) << "as if it had always been so";
-  for (int second = 1; second <= 60; ++second) units.Sample(0, second * 1'000'000);
-  EXPECT_NEAR(units.value(), 4 / std::exp(1), 1e-9);
-  for (int second = 61; second <= 600; ++second) units.Sample(2, second * 1'000'000);
-  EXPECT_NEAR(units.value(), 2, 0.01);
-}
-
 TEST(HostGauges, TheRealMachineHasThem) {
   ScratchFolder folder;
-  HostGauges gauges("", folder.path(), getpid());
-  EXPECT_TRUE(gauges.Read(Bounds(1, 100, 1), 0).others_load.ok());
-  // A child of this test that works, and one that sleeps.
-  const pid_t busy = fork();
-  if (busy == 0) {
-    for (std::atomic<int> spins = 0;;) spins.fetch_add(1);
-  }
-  const pid_t idle = fork();
-  if (idle == 0) {
-    for (;;) pause();
-  }
-  int seen = 0;
-  for (int i = 0; i < 200 && seen == 0; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    seen = CountLoadingThreads("/proc", getpid()).value_or(-1);
-  }
-  EXPECT_EQ(seen, 1);
-  kill(busy, SIGKILL);
-  kill(idle, SIGKILL);
-  waitpid(busy, nullptr, 0);
-  waitpid(idle, nullptr, 0);
-  EXPECT_EQ(*CountLoadingThreads("/proc", getpid()), 0);
+  HostGauges gauges("", folder.path(), [] { return TreeMicros("/proc", getpid()); });
+  const GovernorReadings readings = gauges.Read(Bounds(1, 100, 1));
+  EXPECT_TRUE(readings.others_load.ok()) << readings.others_load.status();
 }
 
 TEST(GovernorLoop, ActsOnTheFirstLookAndWithinASecondOrTwoOfAChange) {
@@ -185,7 +146,7 @@ TEST(GovernorLoop, ActsOnTheFirstLookAndWithinASecondOrTwoOfAChange) {
                        const std::lock_guard lock(mutex);
                        words.emplace_back(StrainWord(verdict.strain));
                      },
-                     folder.path(), folder.path()});
+                     folder.path(), folder.path(), [] { return int64_t{0}; }});
   loop.Start();
   {
     const std::lock_guard lock(mutex);
@@ -262,6 +223,27 @@ TEST(SlotOrders, NothingBeginsWhileHeldAndAllOfItAfterwards) {
   EXPECT_TRUE(slots.Obey({}));
   EXPECT_TRUE(Soon([&] { return work.executing == 1; }));
   slots.Stop(0);
+}
+
+TEST(SlotCount, FollowsTheOwnerWhileUnitsRun) {
+  Work work;
+  Slots slots(1, std::ref(work));
+  for (const char* name : {"a", "b", "c"}) slots.Add(UnitNamed(name));
+  EXPECT_TRUE(Soon([&] { return work.executing == 1; }));
+  EXPECT_FALSE(slots.SetCount(1)) << "the same again";
+  EXPECT_TRUE(slots.SetCount(2));
+  EXPECT_EQ(slots.count(), 2);
+  EXPECT_TRUE(Soon([&] { return work.executing == 2; }));
+  // What runs beyond the new number goes on, and nothing begins in its place.
+  EXPECT_TRUE(slots.SetCount(1));
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(slots.ListRunning().size(), 2u);
+  slots.End("asg-a", EndReason::kEnded);
+  EXPECT_TRUE(Soon([&] { return slots.ListRunning().size() == 1; }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(work.begun, 2);
+  slots.End("asg-b", EndReason::kEnded);
+  EXPECT_TRUE(Soon([&] { return work.executing == 3; }));
 }
 
 TEST(SlotOrders, WhatExecutesIsFrozenAndThawed) {
