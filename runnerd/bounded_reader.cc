@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <string_view>
 
 #include "common/base/errno_status.h"
 
@@ -36,6 +35,10 @@ absl::StatusOr<Pipe> Pipe::Make() {
   Pipe pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
   if (fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) return ErrnoStatus(errno, "fcntl", "pipe");
   return pipe;
+}
+
+bool DrainInto(int fd, const std::function<void(std::string_view)>& take) {
+  return ReadSome(fd, 64, take);
 }
 
 bool TailReader::Drain(int fd, int rounds) {

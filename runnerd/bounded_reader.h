@@ -6,7 +6,9 @@
 #define AUSPEX_RUNNERD_BOUNDED_READER_H_
 
 #include <cstddef>
+#include <functional>
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "common/base/unique_fd.h"
@@ -18,6 +20,9 @@ struct Pipe {
   UniqueFd read, write;
   static absl::StatusOr<Pipe> Make();
 };
+
+// Hands what is there to `take`, at most 64 reads of 64 KiB; false at the end of the stream.
+bool DrainInto(int fd, const std::function<void(std::string_view)>& take);
 
 // Keeps the last octets of a stream and drops the rest.
 class TailReader {

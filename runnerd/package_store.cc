@@ -20,6 +20,8 @@
 #include "runnerd/package_tree.h"
 #include "runnerd/sandbox_arguments.h"
 #include "runnerd/sandbox_run.h"
+#include "runnerd/unpack/folder_writer.h"
+#include "runnerd/unpack/stream.h"
 
 namespace auspex::runnerd {
 namespace {
@@ -79,6 +81,8 @@ absl::StatusOr<std::unique_ptr<PackageStore>> PackageStore::Open(const std::stri
 absl::StatusOr<Manifest> PackageStore::Verify(int folder, const std::string& name,
                                               const Sha256Hex& expected, bool pin_required) {
   ASSIGN_OR_RETURN(const PackageTree tree, ListPackage(folder));
+  if (!tree.changeable.empty())
+    return absl::InvalidArgumentError(Cat("package: ", tree.changeable));
   {
     std::lock_guard lock(mutex_);
     auto known = verified_.find(name);
@@ -242,7 +246,10 @@ absl::Status PackageStore::UnpackInSandbox(int archive_fd, int scratch_fd, RunCo
   spec.unit_octets = 0;
   spec.shm_octets = 0;
   spec.system_files = false;
-  spec.unpack_fd = scratch_fd;
+  spec.unpacker = true;
+  const UnpackLimits limits;
+  FolderWriter writer(scratch_fd, limits);
+  UnpackStream stream(writer, limits);
   RunRequest request;
   RETURN_IF_ERROR(PutIntoSandbox(host_, spec, request));
   request.limits.memory_octets = kUnpackMemoryOctets;
@@ -250,25 +257,26 @@ absl::Status PackageStore::UnpackInSandbox(int archive_fd, int scratch_fd, RunCo
   request.limits.processes = kUnpackProcesses;
   request.input_fd = archive_fd;
   request.wall_seconds = kUnpackSeconds;
-  request.max_report_octets = 4096;
+  request.take_report = [&stream](std::string_view piece) { return stream.Take(piece); };
   ASSIGN_OR_RETURN(const RunOutcome outcome, RunProcessTree(request, control));
-  if (outcome.end != RunOutcome::End::kByItself)
-    return absl::UnavailableError("unpacking the archive was cut short");
-  const std::string& report = outcome.report;
-  const size_t line_end = report.find('\n');
-  if (!outcome.exited || outcome.exit_status != 0 || line_end == std::string::npos) {
-    return absl::UnavailableError(
-        Cat("auspex-unpack failed: ", Printable(outcome.stderr_tail, 300)));
+  const UnpackResult result = stream.result();
+  if (outcome.end != RunOutcome::End::kNotTaken) {
+    if (outcome.end != RunOutcome::End::kByItself)
+      return absl::UnavailableError("unpacking the archive was cut short");
+    if (!outcome.exited || outcome.exit_status != 0 ||
+        result.why.empty() != (result.outcome == UnpackResult::Outcome::kOk)) {
+      return absl::UnavailableError(
+          Cat("auspex-unpack failed: ", Printable(outcome.stderr_tail, 300)));
+    }
   }
-  const std::string_view line = std::string_view(report).substr(0, line_end);
-  if (line.starts_with("ok ")) return absl::OkStatus();
-  // "OUTCOME MEMBERS OCTETS WHY"
-  size_t why_at = 0;
-  for (int blanks = 0; blanks < 3 && why_at != std::string_view::npos; ++blanks)
-    why_at = line.find(' ', why_at) + 1;
-  const std::string why = Cat("archive: ", Printable(line.substr(why_at), 300));
-  if (line.starts_with("unsafe ")) return absl::InvalidArgumentError(why);
-  return absl::UnavailableError(why);
+  switch (result.outcome) {
+    case UnpackResult::Outcome::kOk:
+      return absl::OkStatus();
+    case UnpackResult::Outcome::kUnsafe:
+      return absl::InvalidArgumentError(Cat("archive: ", result.why));
+    default:
+      return absl::UnavailableError(Cat("archive: ", result.why));
+  }
 }
 
 size_t PackageStore::RememberedOctets() const {

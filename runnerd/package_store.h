@@ -70,7 +70,8 @@ class PackageStore {
                ArchiveSource& source)
       : shelf_(std::move(shelf)), folder_(std::move(folder)), host_(host), source_(source) {}
 
-  // The checks of 5.12 in order; the manifest when they pass. `name` is what the result is
+  // The checks of 5.12 in order, after the one that nobody else may change what is checked; the
+  // manifest when they pass. `name` is what the result is
   // remembered under; `pin_required`: fetched packages must name their digest.
   absl::StatusOr<Manifest> Verify(int folder, const std::string& name, const Sha256Hex& expected,
                                   bool pin_required);
@@ -82,7 +83,7 @@ class PackageStore {
                                           RunControl& control);
   absl::StatusOr<Package> Install(int archive_fd, const std::string& scratch, const Unit& unit,
                                   const Config& config, RunControl& control);
-  // Unpacks into `scratch_fd` within a sandbox of its own.
+  // Unpacks in a sandbox of its own, and writes into `scratch_fd` what comes out of it.
   absl::Status UnpackInSandbox(int archive_fd, int scratch_fd, RunControl& control);
   std::shared_ptr<std::timed_mutex> MutexOf(const Sha256Hex& manifest_sha256);
 

@@ -28,6 +28,20 @@ absl::Status Unsafe(const std::string& path, std::string_view why) {
   return absl::InvalidArgumentError(Cat("package: member '", Printable(path, 120), "' ", why));
 }
 
+std::string Changeable(const std::string& path, const struct stat& info) {
+  const auto says = [&path](std::string_view what, std::string_view remedy) {
+    return Cat(path.empty() ? "its folder" : Cat("member '", Printable(path, 120), "'"), " ", what,
+               ", who could change it after it was checked: run ", remedy, " on the folder");
+  };
+  if (info.st_mode & S_IWOTH) return says("may be written to by everybody", "chmod -R go-w");
+  if (info.st_mode & S_IWGRP)
+    return says(Cat("may be written to by group ", info.st_gid), "chmod -R go-w");
+  // In a user namespace that does not map him root is one of those who cannot be told apart.
+  if (info.st_uid != 0 && info.st_uid != geteuid())
+    return says(Cat("belongs to user ", info.st_uid), "chown -R");
+  return "";
+}
+
 class Lister {
  public:
   explicit Lister(const UnpackLimits& limits) : limits_(limits) {}
@@ -55,6 +69,7 @@ class Lister {
   }
 
   void Note(const std::string& path, const struct stat& info) {
+    if (tree_.changeable.empty()) tree_.changeable = Changeable(path, info);
     tree_.disk_octets +=
         static_cast<uint64_t>(std::max<int64_t>(info.st_size, int64_t{info.st_blocks} * 512));
     identity_.Update(Cat(path, '\0', info.st_dev, ' ', info.st_ino, ' ', info.st_mode, ' ',

@@ -25,8 +25,6 @@ absl::Status CheckSpec(const SandboxHost& host, const SandboxSpec& spec) {
   if (host.bubblewrap.empty())
     return absl::FailedPreconditionError("bubblewrap: bwrap is not installed");
   if (spec.command.empty()) return absl::InvalidArgumentError("sandbox: no command");
-  if (spec.package_fd >= 0 && spec.unpack_fd >= 0)
-    return absl::InvalidArgumentError("sandbox: a package and a folder to unpack into");
   RETURN_IF_ERROR(CheckHostPath(spec.working_directory));
   for (const std::string& device : spec.devices) {
     RETURN_IF_ERROR(CheckHostPath(device));
@@ -73,10 +71,8 @@ void AddIsolation(Line& line, const SandboxDescriptors& descriptors) {
 
 // The destinations are bound in this order, each by a descriptor of its own.
 void AddPlaces(Line& line, const std::vector<ShownPlace>& places, int first_descriptor) {
-  for (const ShownPlace& place : places) {
-    line.Add({place.writable ? "--bind-fd" : "--ro-bind-fd", Cat(first_descriptor++),
-              place.destination});
-  }
+  for (const ShownPlace& place : places)
+    line.Add({"--ro-bind-fd", Cat(first_descriptor++), place.destination});
 }
 
 void AddFiles(Line& line, const SandboxHost& host, const SandboxSpec& spec,
@@ -134,7 +130,7 @@ absl::StatusOr<std::vector<std::string>> SandboxArguments(const SandboxHost& hos
 
 absl::Status PutIntoSandbox(const SandboxHost& host, const SandboxSpec& spec, RunRequest& request) {
   ASSIGN_OR_RETURN(request.arguments, SandboxArguments(host, spec));
-  ASSIGN_OR_RETURN(request.shown, OpenPlaces(ShownPlaces(host, spec)));
+  ASSIGN_OR_RETURN(request.shown, OpenPlaces(ShownPlaces(host, spec), host.of_root));
   request.seccomp = spec.devices.empty() ? &host.seccomp : &host.seccomp_with_devices;
   request.cgroups = host.cgroups;
   return absl::OkStatus();

@@ -7,7 +7,7 @@
 // 65534; no further user namespaces; no capabilities; the seccomp filter; an empty environment but
 // for a fixed list; a read-only root with /usr, a synthetic /etc, a private /proc, a minimal
 // read-only /dev; and one writable place, /unit, a tmpfs of fixed size (/dev/shm likewise). Nothing
-// of a unit is ever written to the host's disk, so that nothing can be left there.
+// of the host is writable, so that nothing can be left on its disk.
 #ifndef AUSPEX_RUNNERD_SANDBOX_ARGUMENTS_H_
 #define AUSPEX_RUNNERD_SANDBOX_ARGUMENTS_H_
 
@@ -33,9 +33,9 @@ struct SandboxSpec {
   bool system_files = true;         // /usr, /etc: needed by everything that is not static
   // Nodes below /dev that are shown too; CheckNodes of gpu.h has looked at them.
   std::vector<std::string> devices;
-  // Folders by descriptor, lent: what was verified is what is bound. -1: none. At most one of them.
-  int package_fd = -1;  // shown read-only as /package
-  int unpack_fd = -1;   // shown writable as /out; only for auspex-unpack
+  // The package's folder, lent, shown as /package: what was verified is what is bound. -1: none.
+  int package_fd = -1;
+  bool unpacker = false;  // auspex-unpack is shown
 };
 
 // Descriptor numbers in bubblewrap, see Launch in process.h.

@@ -14,6 +14,7 @@
 #include "runnerd/host_places.h"
 #include "runnerd/init/protocol.h"
 #include "runnerd/seccomp_filter.h"
+#include "runnerd/shown.h"
 
 namespace auspex::runnerd {
 namespace {
@@ -118,6 +119,7 @@ absl::StatusOr<SandboxHost> SandboxHost::Prepare(const Options& options) {
       host.root_folders.push_back(path);
     }
   }
+  host.of_root = PlacesOfRoot(host);
   ASSIGN_OR_RETURN(host.seccomp, BuildSeccompFilter(TenantPolicy()));
   ASSIGN_OR_RETURN(host.seccomp_with_devices, BuildSeccompFilter(DevicePolicy()));
   return host;

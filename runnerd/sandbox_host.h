@@ -5,7 +5,10 @@
 #ifndef AUSPEX_RUNNERD_SANDBOX_HOST_H_
 #define AUSPEX_RUNNERD_SANDBOX_HOST_H_
 
+#include <cstdint>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -13,6 +16,9 @@
 #include "runnerd/cgroup/tree.h"
 
 namespace auspex::runnerd {
+
+// Device and inode.
+using FileIdentities = std::set<std::pair<uint64_t, uint64_t>>;
 
 struct SandboxHost {
   std::string state_dir;   // runnerd's; named in errors of this host, and cut out of what leaves it
@@ -28,6 +34,7 @@ struct SandboxHost {
   };
   std::vector<RootLink> root_links;       // /bin -> usr/bin and so on, as on a merged-usr host
   std::vector<std::string> root_folders;  // the same names where they are real folders
+  FileIdentities of_root;                 // see PlacesOfRoot in shown.h
   UniqueFd seccomp;                       // see seccomp_filter.h
   UniqueFd seccomp_with_devices;          // for units that the owner gave accelerators
   // Lent: where sandboxes get their cgroups; null: nowhere.
@@ -42,7 +49,7 @@ struct SandboxHost {
   };
   // The folder that shows as /etc in sandboxes of this state folder; EndLeftovers knows them by it.
   static std::string EtcFolder(const std::string& state_dir) { return state_dir + "/sandbox-etc"; }
-  // NOT_FOUND when our own programs are missing; a missing bubblewrap is no error here (units are
+  // Before this process goes into a user namespace. NOT_FOUND when our own programs are missing; a missing bubblewrap is no error here (units are
   // refused then).
   static absl::StatusOr<SandboxHost> Prepare(const Options& options);
 };

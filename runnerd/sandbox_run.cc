@@ -74,7 +74,10 @@ class Run {
       ObeyRequest(now);
       if (!frozen_since_ && now >= deadline_ && outcome_.end == RunOutcome::End::kByItself)
         outcome_.end = RunOutcome::End::kDeadline;
-      if (outcome_.end == RunOutcome::End::kDeadline) KillAll(now);
+      if (not_taken_ && outcome_.end == RunOutcome::End::kByItself)
+        outcome_.end = RunOutcome::End::kNotTaken;
+      if (outcome_.end == RunOutcome::End::kDeadline || outcome_.end == RunOutcome::End::kNotTaken)
+        KillAll(now);
     }
     return Collect(clock);
   }
@@ -127,10 +130,21 @@ class Run {
   }
 
   void DrainAll() {
-    if (report_open_) report_open_ = report_text_.Drain(report_.read.get());
+    DrainReport();
     if (errors_open_) errors_open_ = error_text_.Drain(errors_.read.get());
     if (status_open_) status_open_ = status_text_.Drain(status_.read.get());
     FindChild();
+  }
+
+  void DrainReport() {
+    if (!report_open_) return;
+    if (!request_.take_report) {
+      report_open_ = report_text_.Drain(report_.read.get());
+      return;
+    }
+    report_open_ = DrainInto(report_.read.get(), [this](std::string_view piece) {
+      if (!not_taken_) not_taken_ = !request_.take_report(piece);
+    });
   }
 
   // bubblewrap writes {"child-pid": N, ...} as soon as the sandbox's first process exists.
@@ -202,10 +216,12 @@ class Run {
       outcome_.usage = cgroup_->Usage();
       RETURN_IF_ERROR(cgroup_->End());
     }
-    if (report_open_) report_text_.Drain(report_.read.get());
+    DrainReport();
     if (errors_open_) error_text_.Drain(errors_.read.get());
     if (frozen_since_) frozen_micros_ += clock.MonotonicMicros() - *frozen_since_;
     outcome_.frozen_seconds = static_cast<double>(frozen_micros_) / 1e6;
+    if (not_taken_ && outcome_.end == RunOutcome::End::kByItself)
+      outcome_.end = RunOutcome::End::kNotTaken;
     outcome_.exited = WIFEXITED(status);
     outcome_.exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
     outcome_.report_overflow = report_text_.overflow();
@@ -223,7 +239,7 @@ class Run {
   TailReader error_text_;
   BoundedReader status_text_;
   bool report_open_ = true, errors_open_ = true, status_open_ = true;
-  bool obeyed_ = false, child_gone_ = false;
+  bool obeyed_ = false, child_gone_ = false, not_taken_ = false;
   int64_t kill_began_ = 0;
   UniqueFd child_;
   int64_t deadline_ = 0, frozen_micros_ = 0;

@@ -6,6 +6,7 @@
 #ifndef AUSPEX_RUNNERD_SANDBOX_RUN_H_
 #define AUSPEX_RUNNERD_SANDBOX_RUN_H_
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,9 @@ struct RunRequest {
   double wall_seconds = 600;    // does not count while the unit is frozen
   double max_frozen_seconds = 600;     // in all; then it ends as EndReason::kFrozenTooLong
   size_t max_report_octets = 2 << 20;  // of descriptor 1
+  // Takes what descriptor 1 says, in pieces, in place of the report; called on the thread of the
+  // run. False ends the run at once.
+  std::function<bool(std::string_view)> take_report;
   // Lent; where the cgroup is made. Null, or one that is not usable: the unit gets none, and limits
   // are what its rlimits and the clock hold.
   CgroupTree* cgroups = nullptr;
@@ -37,6 +41,7 @@ struct RunOutcome {
     kByItself,   // the first process ended
     kDeadline,   // killed at its wall-clock limit
     kRequested,  // ended because `control` asked
+    kNotTaken,   // killed because of what it said
   };
   End end = End::kByItself;
   bool killed = false;  // SIGKILL was sent

@@ -19,7 +19,6 @@ namespace auspex::runnerd {
 namespace {
 
 using Kind = ShownPlace::Kind;
-using Owner = ShownPlace::Owner;
 
 constexpr uid_t kUnmapped = 65534;  // what the kernel shows for a user that a namespace has not
 
@@ -29,7 +28,8 @@ bool AllUsersAreMapped() {
   return map.ok() && map->find("4294967295") != std::string::npos;
 }
 
-absl::Status Check(const ShownPlace& place, const struct stat& info) {
+absl::Status Check(const ShownPlace& place, const struct stat& info,
+                   const FileIdentities& of_root) {
   const auto refused = [&place](std::string_view why) {
     return absl::FailedPreconditionError(
         Cat("layer read-only-files: ", place.source, " is not shown to sandboxes: ", why));
@@ -37,9 +37,12 @@ absl::Status Check(const ShownPlace& place, const struct stat& info) {
   if (place.kind == Kind::kFolder ? !S_ISDIR(info.st_mode) : !S_ISREG(info.st_mode))
     return refused(place.kind == Kind::kFolder ? "it is no folder" : "it is no regular file");
   if (info.st_mode & S_IWOTH) return refused("everybody may write to it");
-  if (place.owner == Owner::kAny || info.st_uid == 0 || info.st_uid == geteuid())
-    return absl::OkStatus();
-  if (info.st_uid == kUnmapped && !AllUsersAreMapped()) return absl::OkStatus();
+  if (info.st_uid == geteuid()) return absl::OkStatus();
+  if (info.st_uid == kUnmapped && !AllUsersAreMapped()) {
+    if (of_root.contains({info.st_dev, info.st_ino})) return absl::OkStatus();
+    return refused("it belongs to another user, or is not what was there when runnerd started");
+  }
+  if (info.st_uid == 0) return absl::OkStatus();
   return refused(Cat("it belongs to user ", info.st_uid));
 }
 
@@ -47,47 +50,57 @@ absl::Status Check(const ShownPlace& place, const struct stat& info) {
 
 std::vector<ShownPlace> ShownPlaces(const SandboxHost& host, const SandboxSpec& spec) {
   std::vector<ShownPlace> places;
-  places.push_back({host.etc_folder, "/etc", Kind::kFolder, Owner::kSystem, false,
+  places.push_back({host.etc_folder, "/etc", Kind::kFolder,
                     "made by runnerd: names of two users, no host name, no machine id; leftovers "
                     "are known by it"});
   if (spec.system_files) {
-    places.push_back({"/usr", "/usr", Kind::kFolder, Owner::kSystem, false,
-                      "interpreters and libraries of the distribution"});
+    places.push_back(
+        {"/usr", "/usr", Kind::kFolder, "interpreters and libraries of the distribution"});
     if (kHasSystemTree) {
-      places.push_back({kSystemTree, kSystemTree, Kind::kFolder, Owner::kSystem, false,
-                        "where this host keeps them"});
+      places.push_back({kSystemTree, kSystemTree, Kind::kFolder, "where this host keeps them"});
     }
     for (const std::string& folder : host.root_folders) {
-      places.push_back({folder, folder, Kind::kFolder, Owner::kSystem, false,
-                        "a part of /usr on hosts that keep it apart"});
+      places.push_back(
+          {folder, folder, Kind::kFolder, "a part of /usr on hosts that keep it apart"});
     }
     if (host.bind_ld_cache) {
-      places.push_back({"/etc/ld.so.cache", "/etc/ld.so.cache", Kind::kFile, Owner::kSystem, false,
+      places.push_back({"/etc/ld.so.cache", "/etc/ld.so.cache", Kind::kFile,
                         "where the loader finds libraries"});
     }
     if (host.bind_alternatives) {
-      places.push_back({"/etc/alternatives", "/etc/alternatives", Kind::kFolder, Owner::kSystem,
-                        false, "what names like awk or java lead to"});
+      places.push_back({"/etc/alternatives", "/etc/alternatives", Kind::kFolder,
+                        "what names like awk or java lead to"});
     }
   }
-  places.push_back({host.unit_init, unit_init::kInitPath, Kind::kFile, Owner::kSystem, false,
-                    "the sandbox's first process"});
+  places.push_back(
+      {host.unit_init, unit_init::kInitPath, Kind::kFile, "the sandbox's first process"});
   if (spec.package_fd >= 0) {
-    places.push_back({"the package", unit_init::kPackageDir, Kind::kFolder, Owner::kAny, false,
+    places.push_back({"the package", unit_init::kPackageDir, Kind::kFolder,
                       "the unit's package, by the descriptor that it was verified through",
                       spec.package_fd});
   }
-  if (spec.unpack_fd >= 0) {
-    places.push_back({host.unpack, unit_init::kUnpackPath, Kind::kFile, Owner::kSystem, false,
+  if (spec.unpacker) {
+    places.push_back({host.unpack, unit_init::kUnpackPath, Kind::kFile,
                       "the program that takes an archive apart"});
-    places.push_back({"the scratch folder", unit_init::kUnpackDir, Kind::kFolder, Owner::kSystem,
-                      true, "where the archive's members go; for that program alone",
-                      spec.unpack_fd});
   }
   return places;
 }
 
-absl::StatusOr<std::vector<UniqueFd>> OpenPlaces(const std::vector<ShownPlace>& places) {
+FileIdentities PlacesOfRoot(const SandboxHost& host) {
+  FileIdentities found;
+  if (!AllUsersAreMapped()) return found;
+  SandboxSpec all;
+  all.unpacker = true;
+  for (const ShownPlace& place : ShownPlaces(host, all)) {
+    struct stat info {};
+    if (lstat(place.source.c_str(), &info) == 0 && info.st_uid == 0)
+      found.insert({info.st_dev, info.st_ino});
+  }
+  return found;
+}
+
+absl::StatusOr<std::vector<UniqueFd>> OpenPlaces(const std::vector<ShownPlace>& places,
+                                                 const FileIdentities& of_root) {
   std::vector<UniqueFd> opened;
   for (const ShownPlace& place : places) {
     UniqueFd fd(place.held >= 0 ? fcntl(place.held, F_DUPFD_CLOEXEC, 0)
@@ -98,7 +111,7 @@ absl::StatusOr<std::vector<UniqueFd>> OpenPlaces(const std::vector<ShownPlace>& 
           Cat("layer read-only-files: ",
               std::string(ErrnoStatus(errno, "open", place.source).message())));
     }
-    RETURN_IF_ERROR(Check(place, info));
+    RETURN_IF_ERROR(Check(place, info, of_root));
     opened.push_back(std::move(fd));
   }
   return opened;

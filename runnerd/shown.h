@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What of the host a sandbox shows, as data with a reason each, and its opening: every place is
+// What of the host a sandbox shows, read-only, as data with a reason each, and its opening: every place is
 // opened once, checked through that descriptor, and bound by it, so that no path is walked a second
 // time between the check and the use (bubblewrap holds what it mounted against the descriptor).
 // Any thread.
@@ -18,18 +18,12 @@ namespace auspex::runnerd {
 
 struct SandboxSpec;
 
+// Each must be root's or this process's user's, and not writable by everybody.
 struct ShownPlace {
   enum class Kind { kFolder, kFile };
-  // Whose it must be. Nobody else may be able to write to any of them.
-  enum class Owner {
-    kSystem,  // root's or this process's user's
-    kAny,     // a package: its digest says what it is
-  };
   std::string source;       // on the host
   std::string destination;  // inside
   Kind kind = Kind::kFolder;
-  Owner owner = Owner::kSystem;
-  bool writable = false;
   std::string_view reason;
   int held = -1;  // a descriptor of it that is lent; `source` then only names it in messages
 };
@@ -37,10 +31,18 @@ struct ShownPlace {
 // The places of a sandbox in the order in which they are bound.
 std::vector<ShownPlace> ShownPlaces(const SandboxHost& host, const SandboxSpec& spec);
 
+// The places of root that this host's sandboxes may show, as they are now. None where this process
+// lives in a user namespace that does not map all users: it cannot tell them apart. Called before
+// runnerd goes into one, and kept in SandboxHost.
+FileIdentities PlacesOfRoot(const SandboxHost& host);
+
 // A path descriptor of each. FAILED_PRECONDITION names the place and why it is not shown: it is a
-// link or of another type, somebody else's, or writable by everybody. Where this process lives in a
-// user namespace, users that are not mapped into it cannot be told apart and pass for root.
-absl::StatusOr<std::vector<UniqueFd>> OpenPlaces(const std::vector<ShownPlace>& places);
+// link or of another type, somebody else's, or writable by everybody. What belongs to a user who is
+// not mapped here is somebody else's unless it is among `of_root`: only root can have changed that
+// since. (A worker of the user "nobody", whose number the kernel shows for all who are not mapped,
+// cannot tell them from itself.)
+absl::StatusOr<std::vector<UniqueFd>> OpenPlaces(const std::vector<ShownPlace>& places,
+                                                 const FileIdentities& of_root);
 
 }  // namespace auspex::runnerd
 

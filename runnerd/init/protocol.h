@@ -53,7 +53,6 @@ inline constexpr char kOutputPath[] = "/unit/output.json";
 inline constexpr char kModelsDir[] = "/unit/models";
 inline constexpr char kTmpDir[] = "/unit/tmp";  // /tmp links to it
 inline constexpr char kPackageDir[] = "/package";
-inline constexpr char kUnpackDir[] = "/out";  // auspex-unpack's target
 inline constexpr char kUnpackPath[] = "/run/auspex/unpack";
 inline constexpr char kHostName[] = "auspex";
 inline constexpr int kSandboxUid = 65534;

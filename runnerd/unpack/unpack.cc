@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "runnerd/unpack/unpack.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
-#include <vector>
+#include <cctype>
 
 #include "common/json/utf8.h"
 #include "runnerd/unpack/gzip_source.h"
@@ -17,25 +11,6 @@ namespace auspex::runnerd {
 namespace {
 
 using Outcome = UnpackResult::Outcome;
-
-// Components of a path that CheckMemberPath accepted; "." components drop out.
-std::vector<std::string> Split(std::string_view path) {
-  std::vector<std::string> parts;
-  while (!path.empty()) {
-    const size_t slash = path.find('/');
-    const std::string_view part = path.substr(0, slash);
-    if (!part.empty() && part != ".") parts.emplace_back(part);
-    path = slash == std::string_view::npos ? std::string_view() : path.substr(slash + 1);
-  }
-  return parts;
-}
-
-// A name for messages: printable ASCII, at most 120 characters.
-std::string Shown(std::string_view text) {
-  std::string out = "'";
-  for (char c : text.substr(0, 120)) out += c >= 0x20 && c < 0x7f ? c : '?';
-  return out + "'";
-}
 
 // Characters that reorder or end a line wherever the name is shown: controls of both sets, the marks
 // of writing direction, line separators, the byte order mark, tags.
@@ -62,9 +37,9 @@ std::string CheckCharacters(std::string_view part) {
 
 class Unpacker {
  public:
-  Unpacker(int archive_fd, int target_fd, const UnpackLimits& limits)
+  Unpacker(int archive_fd, MemberSink& sink, const UnpackLimits& limits)
       : limits_(limits),
-        target_(target_fd),
+        sink_(sink),
         source_(archive_fd, limits),
         tar_([this](char* buffer, size_t size) { return source_.Read(buffer, size); }) {}
 
@@ -90,10 +65,7 @@ class Unpacker {
     return false;
   }
   bool Unsafe(const TarReader::Member& member, std::string_view why) {
-    return Stop(Outcome::kUnsafe, "member " + Shown(member.path) + " " + std::string(why));
-  }
-  bool HostFailed(std::string_view what, std::string_view path) {
-    return Stop(Outcome::kFailed, std::string(what) + " " + Shown(path) + ": " + strerror(errno));
+    return Stop(Outcome::kUnsafe, "member " + ShownMember(member.path) + " " + std::string(why));
   }
   // The compressed stream's own trouble says more than the tar reader's.
   UnpackResult Unreadable() {
@@ -107,8 +79,7 @@ class Unpacker {
 
   bool TakeMember(const TarReader::Member& member) {
     if (++result_.members > limits_.members) {
-      return Stop(Outcome::kUnsafe,
-                  "it has more than " + std::to_string(limits_.members) + " members");
+      return Stop(Outcome::kUnsafe, TooManyMembers(limits_));
     }
     if (member.kind == TarReader::Kind::kForbidden) {
       return Unsafe(member, std::string("is no regular file or folder (type '") +
@@ -120,80 +91,30 @@ class Unpacker {
       return Unsafe(member, "has a set-id or sticky mode");
     result_.octets += member.size;
     if (result_.octets > limits_.unpacked_octets) {
-      return Stop(Outcome::kUnsafe,
-                  "it unpacks to more than " + std::to_string(limits_.unpacked_octets) + " octets");
+      return Stop(Outcome::kUnsafe, TooManyOctets(limits_));
     }
-    const std::vector<std::string> parts = Split(member.path);
     // Folders come with their first file: the digest knows files alone, so an empty one would be
     // something that nothing vouches for.
-    if (member.kind == TarReader::Kind::kFolder) return true;
-    if (parts.empty()) return Unsafe(member, "has no name");
-    if (parts.size() == 1 && !ForgetAppended(parts[0])) return HostFailed("replace", parts[0]);
-    int folder = OpenFolder(parts, parts.size() - 1, member);
-    if (folder < 0) return false;
-    bool ok = WriteFile(folder, parts.back(), member);
-    if (folder != target_) close(folder);
-    return ok;
+    return member.kind == TarReader::Kind::kFolder || HandOn(member);
   }
 
-  // Coordinators append these two to the archive that the tenant uploaded, which may have them
-  // already: the last one counts. The manifest's hash decides whether that is the right one.
-  bool ForgetAppended(const std::string& name) {
-    if (name != "manifest.json" && name != "manifest.json.sig") return true;
-    return unlinkat(target_, name.c_str(), 0) == 0 || errno == ENOENT || errno == EISDIR;
-  }
-
-  // Opens (and makes) the first `count` components; target_ itself for none. Negative on failure.
-  int OpenFolder(const std::vector<std::string>& parts, size_t count,
-                 const TarReader::Member& member) {
-    int folder = target_;
-    for (size_t i = 0; i < count; ++i) {
-      if (mkdirat(folder, parts[i].c_str(), 0755) != 0 && errno != EEXIST) {
-        HostFailed("mkdir", member.path);
-        if (folder != target_) close(folder);
-        return -1;
-      }
-      int next = openat(folder, parts[i].c_str(), O_DIRECTORY | O_NOFOLLOW | O_RDONLY | O_CLOEXEC);
-      const int error = errno;
-      if (folder != target_) close(folder);
-      if (next < 0) {
-        errno = error;
-        error == ENOTDIR || error == ELOOP ? Unsafe(member, "uses a file as a folder")
-                                           : HostFailed("open", member.path);
-        return -1;
-      }
-      folder = next;
-    }
-    return folder;
-  }
-
-  bool WriteFile(int folder, const std::string& name, const TarReader::Member& member) {
-    int file =
-        openat(folder, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (file < 0)
-      return errno == EEXIST ? Unsafe(member, "comes twice") : HostFailed("create", member.path);
+  bool HandOn(const TarReader::Member& member) {
+    if (!sink_.Begin(member.path, member.size)) return SinkStopped();
     char buffer[64 * 1024];
-    int64_t n;
-    bool ok = true;
-    uint64_t written = 0;
-    while (ok && (n = tar_.Read(buffer, sizeof buffer)) != 0) {
+    uint64_t handed = 0;
+    while (const int64_t n = tar_.Read(buffer, sizeof buffer)) {
       if (n < 0) {
         NoteUnreadable();
-        ok = false;
-        break;
+        return false;
       }
-      for (int64_t at = 0; ok && at < n;) {
-        ssize_t w = write(file, buffer + at, static_cast<size_t>(n - at));
-        if (w < 0 && errno != EINTR) ok = HostFailed("write", member.path);
-        if (w > 0) at += w;
-      }
-      written += static_cast<uint64_t>(n);
+      if (!sink_.Write(std::string_view(buffer, static_cast<size_t>(n)))) return SinkStopped();
+      handed += static_cast<uint64_t>(n);
     }
-    if (ok && written != member.size) ok = Stop(Outcome::kUnreadable, "the archive is cut off");
-    if (ok && fchmod(file, 0444) != 0) ok = HostFailed("chmod", member.path);
-    if (close(file) != 0 && ok) ok = HostFailed("close", member.path);
-    return ok;
+    if (handed != member.size) return Stop(Outcome::kUnreadable, "the archive is cut off");
+    return sink_.End() || SinkStopped();
   }
+
+  bool SinkStopped() { return Stop(sink_.result().outcome, sink_.result().why); }
 
   void NoteUnreadable() {
     Stop(source_.outcome() != Outcome::kOk ? source_.outcome() : Outcome::kUnreadable,
@@ -201,7 +122,7 @@ class Unpacker {
   }
 
   const UnpackLimits& limits_;
-  int target_;
+  MemberSink& sink_;
   GzipSource source_;
   TarReader tar_;
   UnpackResult result_;
@@ -245,8 +166,22 @@ std::string CheckMemberPath(std::string_view path, const UnpackLimits& limits) {
   return "";
 }
 
-UnpackResult Unpack(int archive_fd, int target_fd, const UnpackLimits& limits) {
-  return Unpacker(archive_fd, target_fd, limits).Run();
+std::string ShownMember(std::string_view text) {
+  std::string out = "'";
+  for (char c : text.substr(0, 120)) out += c >= 0x20 && c < 0x7f ? c : '?';
+  return out + "'";
+}
+
+std::string TooManyMembers(const UnpackLimits& limits) {
+  return "it has more than " + std::to_string(limits.members) + " members";
+}
+
+std::string TooManyOctets(const UnpackLimits& limits) {
+  return "it unpacks to more than " + std::to_string(limits.unpacked_octets) + " octets";
+}
+
+UnpackResult Unpack(int archive_fd, MemberSink& sink, const UnpackLimits& limits) {
+  return Unpacker(archive_fd, sink, limits).Run();
 }
 
 }  // namespace auspex::runnerd

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // Unpack: takes a package archive (tar.gz) apart under limits. Every member is checked before
-// anything of it is written; names reach the file system one component at a time, relative to
-// descriptors, without following links. One thread; no heap beyond the names.
+// anything of it is handed on. One thread; no heap beyond the names.
 #ifndef AUSPEX_RUNNERD_UNPACK_UNPACK_H_
 #define AUSPEX_RUNNERD_UNPACK_UNPACK_H_
 
@@ -38,11 +37,26 @@ std::string_view UnpackWord(UnpackResult::Outcome outcome);
 // or hide what is shown.
 std::string CheckMemberPath(std::string_view untrusted_path, const UnpackLimits& limits);
 
-// Reads the archive from `archive_fd` to its end and writes into the folder `target_fd`, which must
-// be empty. Files get mode 0444, folders 0755, whatever the archive says; folders without a file are
-// left out. A name that comes twice is unsafe, but for manifest.json and manifest.json.sig at the
-// top, of which the last counts (wire protocol: the coordinator appends them).
-UnpackResult Unpack(int archive_fd, int target_fd, const UnpackLimits& limits);
+// How messages name a member: printable ASCII, at most 120 characters, in quotes.
+std::string ShownMember(std::string_view untrusted_path);
+// What is said of an archive that goes beyond these limits.
+std::string TooManyMembers(const UnpackLimits& limits);
+std::string TooManyOctets(const UnpackLimits& limits);
+
+// Where files go, one after the other: Begin, Write in pieces of what was announced, End. Each is
+// false when no more is taken; result() then says why.
+class MemberSink {
+ public:
+  virtual ~MemberSink() = default;
+  virtual bool Begin(std::string_view path, uint64_t octets) = 0;
+  virtual bool Write(std::string_view piece) = 0;
+  virtual bool End() = 0;
+  virtual const UnpackResult& result() const = 0;
+};
+
+// Reads the archive from `archive_fd` to its end and hands its files to `sink`. Folders are not
+// handed on: they come with their files.
+UnpackResult Unpack(int archive_fd, MemberSink& sink, const UnpackLimits& limits);
 
 }  // namespace auspex::runnerd
 

@@ -44,6 +44,15 @@ void Archives(const Add& add) {
   tar("pax-global", {{"g", Pax("path", "a"), 'g'}, {"n", "x"}});
   tar("links", {{"l", "", '2', 0777, "/etc"}, {"l/x", "x"}});
   tar("climbing", {{"a/../../x", "x"}});
+  const auto stream = [&](const std::string& name, const std::string& said) {
+    add(name, Cat("\x02", said));
+  };
+  stream("stream",
+         "file 3 a/b\ndata 2\nxydata 1\nzfile 0 manifest.json\nfile 0 manifest.json\nok 2 3 \n");
+  stream("stream-cut", "file 3 a/b\ndata 2\nxyunreadable 1 3 the archive is cut off\n");
+  stream("stream-climbs", "file 1 ../x\ndata 1\nx");
+  stream("stream-large", "file 18446744073709551615 x\ndata 1\nx");
+  stream("stream-after-end", "ok 0 0 \nfile 0 x\n");
   tar("absolute", {{"/x", "x"}});
   tar("twice", {{"a", "x"}, {"./a", "y"}});
   tar("manifest-twice", {{"manifest.json", "x"}, {"manifest.json", "y"}});

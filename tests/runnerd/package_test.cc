@@ -3,6 +3,7 @@
 // that must not get in.
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -14,6 +15,8 @@
 #include "common/json/canonical.h"
 #include "runnerd/package_tree.h"
 #include "runnerd/sandbox_run.h"
+#include "runnerd/unpack/folder_writer.h"
+#include "runnerd/unpack/stream.h"
 #include "runnerd/unpack/unpack.h"
 #include "tests/runnerd/fixture.h"
 #include "tests/support/skip.h"
@@ -29,7 +32,20 @@ UnpackResult UnpackInto(const std::string& folder, const std::string& archive,
                         UnpackLimits limits = {}) {
   absl::StatusOr<UniqueFd> file = MemoryFile(archive);
   const UniqueFd target(open(folder.c_str(), O_DIRECTORY | O_RDONLY | O_CLOEXEC));
-  return Unpack(file->get(), target.get(), limits);
+  // As auspex-unpack and runnerd do it, over a pipe's octets.
+  FolderWriter writer(target.get(), limits);
+  UnpackStream stream(writer, limits);
+  const UniqueFd spool(memfd_create("stream", MFD_CLOEXEC));
+  StreamSink sink(spool.get());
+  const UnpackResult said = Unpack(file->get(), sink, limits);
+  EXPECT_TRUE(sink.Finish(said));
+  std::string octets(static_cast<size_t>(lseek(spool.get(), 0, SEEK_CUR)), ' ');
+  EXPECT_EQ(pread(spool.get(), octets.data(), octets.size(), 0),
+            static_cast<ssize_t>(octets.size()));
+  for (size_t at = 0; at < octets.size(); at += 4099) {
+    if (!stream.Take(std::string_view(octets).substr(at, 4099))) break;
+  }
+  return stream.result();
 }
 
 UnpackResult UnpackOnce(const std::string& archive, UnpackLimits limits = {}) {
@@ -243,6 +259,63 @@ absl::StatusOr<PackageTree> ListAt(const std::string& path) {
   return folder.ok() ? ListPackage(folder->get()) : folder.status();
 }
 
+// What a taken-over auspex-unpack may say, and what comes of it.
+TEST(UnpackStream, NothingIsWrittenThatIsNotAPackagesFile) {
+  UnpackLimits limits;
+  limits.unpacked_octets = 100;
+  limits.members = 5;
+  const auto said = [&limits](const std::string& octets, size_t step) {
+    ScratchFolder folder;
+    const UniqueFd target(open(folder.path().c_str(), O_DIRECTORY | O_RDONLY | O_CLOEXEC));
+    FolderWriter writer(target.get(), limits);
+    UnpackStream stream(writer, limits);
+    for (size_t at = 0; at < octets.size(); at += step) {
+      if (!stream.Take(std::string_view(octets).substr(at, step))) break;
+    }
+    size_t entries = 0;
+    uintmax_t written = 0;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path())) {
+      ++entries;
+      if (entry.is_regular_file()) written += entry.file_size();
+    }
+    EXPECT_LE(entries, limits.members + 1) << octets;
+    EXPECT_LE(written, limits.unpacked_octets) << octets;
+    const UnpackResult result = stream.result();
+    return Cat(UnpackWord(result.outcome), ": ", result.why);
+  };
+  std::string many;
+  for (int i = 0; i < 9; ++i) many += Cat("file 0 ", i, "\n");
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"file 3 a/b\ndata 2\nxydata 1\nzok 1 3 \n", "ok: "},
+      {"file 3 a\ndata 2\nxyunreadable 1 3 cut \x1b[31moff\n", "unreadable: cut ?[31moff"},
+      {"", "failed: "},
+      {"file 3 a\ndata 3\nxyz", "failed: "},
+      {many, "unsafe: it has more than 5 members"},
+      {"file 0 a/b/c/d/e/f/g\n", "unsafe: it has more than 5 members"},
+      {"file 101 a\n", "unsafe: it unpacks to more than 100 octets"},
+      {"file 18446744073709551615 a\n", "unsafe: it unpacks to more than 100 octets"},
+      {"file 90 a\ndata 90\n" + std::string(90, 'x') + "file 11 b\n",
+       "unsafe: it unpacks to more than 100 octets"},
+      {"file 1 ../a\n", "unsafe: member '../a' leaves the package"},
+      {"file 1 /a\n", "unsafe: member '/a' is absolute"},
+      {"file 1 \n", "unsafe: member '' has no name"},
+      {"file 0 a\nfile 0 a\n", "unsafe: member 'a' comes twice"},
+      {"file 0 a\nfile 0 a/b\n", "unsafe: member 'a/b' uses a file as a folder"},
+      {"file 2 a\nfile 0 b\n", "unsafe: the unpacker says what is no file"},
+      {"file -1 a\n", "unsafe: the unpacker says what is no file"},
+      {"data 1\nx", "unsafe: the unpacker says octets of no file"},
+      {"file 2 a\ndata 3\nxyz", "unsafe: the unpacker says octets of no file"},
+      {"file 2 a\ndata 0\n", "unsafe: the unpacker says octets of no file"},
+      {"file 2 a\nok 1 2 \n", "unsafe: the unpacker says what is no outcome"},
+      {"hello\n", "unsafe: the unpacker says what is no outcome"},
+      {"ok 1 2 \nfile 0 a\n", "unsafe: the unpacker says more after its end"},
+      {std::string(2000, 'x'), "unsafe: the unpacker says a line that is too long"}};
+  for (const auto& [octets, expected] : cases) {
+    for (const size_t step : {size_t{1}, size_t{7}, octets.size() + 1})
+      EXPECT_EQ(said(octets, step), expected) << octets << " by " << step;
+  }
+}
+
 TEST(PackageTree, RefusesWhatTheDigestDoesNotCover) {
   ScratchFolder folder;
   folder.Write("p/a", "x");
@@ -401,6 +474,24 @@ TEST_F(StoreTest, RefusalsCarryTheMarkersOfTheWire) {
               StartsWith("executor_refused: manifest.json of the package"));
   config_.auto_fetch = false;
   EXPECT_THAT(refused(package, whole), StartsWith("executor_refused: no provisioned executor"));
+}
+
+// The test tenant in the place of auspex-unpack: it has the archive's word for what to do.
+TEST_F(StoreTest, AnUnpackerThatWasTakenOverWritesNoMoreThanAPackageMayHave) {
+  host_->unpack = TenantPath();
+  const BuiltPackage package = Good();
+  const auto refused = [&](const std::string& archive) {
+    const std::string described = Describe(RunFetched(package, archive));
+    EXPECT_EQ(Entries(), 0) << described;
+    EXPECT_EQ(SandboxProcesses(host_->etc_folder), 0);
+    return described;
+  };
+  EXPECT_EQ(refused("many"), "executor_refused: archive: it has more than 10000 members");
+  EXPECT_EQ(refused("large"),
+            "executor_refused: archive: it unpacks to more than 268435456 octets");
+  EXPECT_EQ(refused("climb"), "executor_refused: archive: member '../../x' leaves the package");
+  EXPECT_EQ(refused("write"), "executor_refused: archive: did all that it could")
+      << "it has no place to write to";
 }
 
 TEST_F(StoreTest, ManifestMustBeTheTenantsAndWithinWhatIsOffered) {

@@ -3,6 +3,7 @@
 // judgement, controls and slots.
 #include <gmock/gmock.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -50,7 +51,7 @@ bool HasWord(const std::vector<std::string>& line, const std::string& word) {
 
 TEST(SandboxArguments, EverySandboxHasEveryWall) {
   for (const SandboxSpec& spec : {EchoSandbox(), SandboxSpec{.command = {"/x"}, .package_fd = 7},
-                                  SandboxSpec{.command = {"/x"}, .unpack_fd = 7}}) {
+                                  SandboxSpec{.command = {"/x"}, .unpacker = true}}) {
     auto line = SandboxArguments(Host(), spec);
     ASSERT_TRUE(line.ok());
     for (const char* wall :
@@ -65,12 +66,11 @@ TEST(SandboxArguments, EverySandboxHasEveryWall) {
     for (const char* by_path : {"--dev-bind", "--bind", "--ro-bind", "--bind-try"}) {
       EXPECT_FALSE(HasWord(*line, by_path)) << by_path;
     }
+    EXPECT_FALSE(HasWord(*line, "--bind-fd")) << "nothing of the host is writable";
     for (const ShownPlace& place : ShownPlaces(Host(), spec)) {
       EXPECT_TRUE(HasWord(*line, place.destination));
       EXPECT_FALSE(place.reason.empty());
     }
-    // The only writable bind is the one of the unpacker.
-    EXPECT_EQ(HasWord(*line, "--bind-fd"), spec.unpack_fd >= 0);
   }
 }
 
@@ -215,6 +215,38 @@ TEST(Thermal, Hysteresis) {
   ThermalGovernor none({70, 82, 68}, Cat(folder.path(), "/nothing"));
   EXPECT_FALSE(none.has_sensor());
   EXPECT_EQ(none.Measure().state, ThermalState::kOk);
+}
+
+TEST(Capabilities, AcceleratorsAreThoseThatCanBeOpened) {
+  ScratchFolder folder;
+  const auto measured = [&folder] { return MeasureHost(folder.path(), ""); };
+  // A card without a driver for computing, and names that are no cards.
+  folder.Write("sys/class/drm/card0/device/mem_info_vram_total", "17163091968\n");
+  for (const char* name : {"nvidiactl", "nvidia-uvm", "nvidia", "nvidia0x"})
+    folder.Write(Cat("dev/", name), "");
+  EXPECT_FALSE(measured().amd);
+  EXPECT_EQ(measured().amd_vram_gb, std::nullopt);
+  EXPECT_EQ(measured().nvidia, 0);
+  folder.Write("dev/kfd", "");
+  HostFacts facts = measured();
+  EXPECT_TRUE(facts.amd);
+  EXPECT_NEAR(facts.amd_vram_gb.value_or(0), 17.163, 0.001);
+  EXPECT_THAT(WriteCanonical(ComposeCapabilities(facts, {}, nullptr, {}, "")),
+              HasSubstr("\"gpus_observed\":{\"amd\":true,\"nvidia\":0}"));
+  // The first card may be another maker's.
+  folder.Write("sys/class/drm/card0/device/mem_info_vram_total", "");
+  folder.Write("sys/class/drm/card1/device/mem_info_vram_total", "8589934592\n");
+  EXPECT_NEAR(measured().amd_vram_gb.value_or(0), 8.59, 0.01);
+  folder.Write("dev/nvidia0", "");
+  folder.Write("dev/nvidia12", "");
+  EXPECT_EQ(measured().nvidia, 2);
+  // There, but not for this user.
+  if (geteuid() != 0) {
+    ASSERT_EQ(chmod((folder.path() + "/dev/kfd").c_str(), 0), 0);
+    EXPECT_FALSE(measured().amd);
+  }
+  ASSERT_EQ(unlink((folder.path() + "/dev/kfd").c_str()), 0);
+  EXPECT_FALSE(measured().amd);
 }
 
 TEST(Capabilities, OmitRules) {

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // The walls of a sandbox as each unit's own facts tell them, what a sandbox may show, and what a
 // host is told when a wall cannot be built.
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sched.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -158,25 +162,23 @@ TEST_F(WallsTest, LandlockIsTheSecondWall) {
   for (const TarMember& member : shell.members)
     folder_.Write(Cat("staged/", shell.sha256, "/", member.path), member.content);
   const JsonValue found = PayloadOf(Run(MakeUnit(shell.sha256)));
-  EXPECT_EQ(*found.FindString("root"), "no");
-  EXPECT_EQ(*found.FindString("init"), "no");
-  EXPECT_EQ(*found.FindString("ptmx"), "no");
-  EXPECT_EQ(*found.FindString("usr"), "yes");
-  EXPECT_EQ(*found.FindString("null"), "yes");
-  EXPECT_EQ(*found.FindString("scratch"), "yes");
+  EXPECT_EQ(TextOf(found, "root"), "no");
+  EXPECT_EQ(TextOf(found, "init"), "no");
+  EXPECT_EQ(TextOf(found, "ptmx"), "no");
+  EXPECT_EQ(TextOf(found, "usr"), "yes");
+  EXPECT_EQ(TextOf(found, "null"), "yes");
+  EXPECT_EQ(TextOf(found, "scratch"), "yes");
   // From the sixth interface on, signals do not cross the border either.
-  EXPECT_EQ(*found.FindString("signal"), unit_init::LandlockAbi() >= 6 ? "no" : "yes");
+  EXPECT_EQ(TextOf(found, "signal"), unit_init::LandlockAbi() >= 6 ? "no" : "yes");
 }
 
 TEST_F(WallsTest, WhatIsShownIsCheckedThroughItsDescriptor) {
   const auto why = [](const ShownPlace& place) {
-    const auto opened = OpenPlaces({place});
+    const auto opened = OpenPlaces({place}, {});
     return opened.ok() ? std::string("shown") : std::string(opened.status().message());
   };
   const auto folder = [](std::string path) {
-    return ShownPlace{
-        std::move(path), "/x",    ShownPlace::Kind::kFolder, ShownPlace::Owner::kSystem,
-        false,           "a test"};
+    return ShownPlace{std::move(path), "/x", ShownPlace::Kind::kFolder, "a test"};
   };
   folder_.Write("open/file", "x");
   const std::string open_folder = Cat(folder_.path(), "/open");
@@ -191,17 +193,66 @@ TEST_F(WallsTest, WhatIsShownIsCheckedThroughItsDescriptor) {
   AUSPEX_SKIP_UNLESS(geteuid() == 0, "root, to give a folder to somebody else");
   ASSERT_EQ(chown(open_folder.c_str(), 12345, 12345), 0);
   EXPECT_THAT(why(folder(open_folder)), HasSubstr("belongs to user 12345"));
-  ShownPlace package = folder(open_folder);
-  package.owner = ShownPlace::Owner::kAny;
-  EXPECT_EQ(why(package), "shown");
 }
 
-TEST_F(WallsTest, APackageThatEverybodyMayWriteToIsNotRun) {
+// In a user namespace all users but one look the same: only what was seen to be root's before counts
+// as root's.
+TEST_F(WallsTest, AUserWhoIsNotMappedDoesNotPassForRoot) {
+  folder_.Write("others/file", "x");
+  const std::string others = Cat(folder_.path(), "/others");
+  ASSERT_EQ(chmod(folder_.path().c_str(), 0755), 0);
+  if (geteuid() == 0) {
+    ASSERT_EQ(chown(others.c_str(), 12345, 12345), 0);
+  }
+  ASSERT_TRUE(host_->of_root.size() > 1) << "this test runs where all users are mapped";
+  const pid_t child = fork();
+  if (child == 0) {
+    if (geteuid() == 0 && (setgid(4321) != 0 || setuid(4321) != 0)) _exit(10);
+    const std::string map = Cat(geteuid(), " ", geteuid(), " 1");
+    prctl(PR_SET_DUMPABLE, 1);  // else its own files in /proc are root's
+    if (unshare(CLONE_NEWUSER) != 0) _exit(77);
+    // As a view maps its own user and nobody else.
+    const UniqueFd file(open("/proc/self/uid_map", O_WRONLY));
+    if (write(file.get(), map.data(), map.size()) != static_cast<ssize_t>(map.size())) _exit(11);
+    const auto shown = [](const std::string& path, const FileIdentities& of_root) {
+      return OpenPlaces({{path, "/x", ShownPlace::Kind::kFolder, "a test"}}, of_root).ok();
+    };
+    if (!shown("/usr", host_->of_root)) _exit(1);
+    if (shown("/usr", {})) _exit(2);
+    if (shown(others, host_->of_root)) _exit(3);
+    _exit(PlacesOfRoot(*host_).empty() ? 0 : 4);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  AUSPEX_SKIP_UNLESS(WEXITSTATUS(status) != 77, "user namespaces for this user");
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+TEST_F(WallsTest, APackageThatOthersMayWriteToIsNotRun) {
   const std::string sha = StageTenant({"ok"});
   const std::string package = Cat(config_.provisioning_dir, "/", sha);
   EXPECT_EQ(Describe(Run(MakeUnit(sha))), "completed");
-  ASSERT_EQ(chmod(package.c_str(), 0777), 0);
-  EXPECT_THAT(Describe(Run(MakeUnit(sha))), HasSubstr("everybody may write to it"));
+  const auto with_mode = [&](const std::string& path, mode_t mode) {
+    struct stat before {};
+    EXPECT_EQ(stat(path.c_str(), &before), 0);
+    EXPECT_EQ(chmod(path.c_str(), mode), 0);
+    std::string said = Describe(Run(MakeUnit(sha)));
+    EXPECT_EQ(chmod(path.c_str(), before.st_mode & 07777), 0);
+    return said;
+  };
+  EXPECT_THAT(with_mode(package, 0777),
+              AllOf(HasSubstr("executor_refused: staged package: package: its folder may be "
+                              "written to by everybody"),
+                    HasSubstr("chmod -R go-w")));
+  EXPECT_THAT(with_mode(package, 0775), HasSubstr("its folder may be written to by group "));
+  EXPECT_THAT(with_mode(package + "/manifest.json", 0666),
+              HasSubstr("member 'manifest.json' may be written to by everybody"));
+  EXPECT_EQ(Describe(Run(MakeUnit(sha))), "completed");
+  AUSPEX_SKIP_UNLESS(geteuid() == 0, "root, to give a file to somebody else");
+  ASSERT_EQ(chown((package + "/manifest.json").c_str(), 12345, 12345), 0);
+  EXPECT_THAT(Describe(Run(MakeUnit(sha))),
+              HasSubstr("member 'manifest.json' belongs to user 12345"));
 }
 
 // A filter with two holes: the suite finds both, names them and nothing else.

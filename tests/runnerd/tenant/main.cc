@@ -187,9 +187,40 @@ int Run(const std::string& mode, const std::string& argument, int argc, char** a
   return 99;
 }
 
+// In the place of auspex-unpack, which has no arguments: what an archive would make of it that took it
+// over. The archive is one word.
+int RunAsUnpacker(const std::string& archive) {
+  const auto say = [](const std::string& text) {
+    return write(1, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  };
+  if (archive == "many") {
+    for (int i = 0;; ++i) {
+      if (!say("file 1 a/" + std::to_string(i) + "\ndata 1\nx")) return 1;
+    }
+  }
+  if (archive == "large") {
+    const std::string mebibyte(1 << 20, 'x');
+    for (int i = 0;; ++i) {
+      if (!say("file 1048576 " + std::to_string(i) + "\ndata 1048576\n" + mebibyte)) return 1;
+    }
+  }
+  if (archive == "climb") say("file 1 ../../x\ndata 1\nx");
+  if (archive == "write") {
+    std::string where;
+    for (const char* folder : {"", "/out", "/tmp", "/unit", "/dev", "/dev/shm", "/run",
+                               "/run/auspex", "/etc", "/proc/self", "/var/tmp"}) {
+      const std::string path = std::string(folder) + "/written";
+      if (open(path.c_str(), O_WRONLY | O_CREAT, 0600) >= 0) where += " " + path;
+    }
+    if (!where.empty()) return say("unsafe 0 0 wrote" + where + "\n") ? 0 : 1;
+  }
+  say("unsafe 0 0 did all that it could\n");
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 2) return 98;
+  if (argc < 2) return RunAsUnpacker(ReadAll("/dev/stdin"));
   return Run(argv[1], argc > 2 ? argv[2] : "", argc, argv);
 }
