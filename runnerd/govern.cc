@@ -38,6 +38,7 @@ Condition ConditionNow(const Verdict& verdict, const Slots& slots, const Config&
   Condition condition;
   condition.strain = StrainWord(verdict.strain);
   condition.reason = verdict.reason;
+  condition.slots = slots.count();
   condition.frozen = slots.CountFrozen();
   if (GpuIsOn(config)) {
     condition.gpu_devices = config.gpu_devices;

@@ -28,6 +28,7 @@
 #include "runnerd/monitor.h"
 #include "runnerd/package_store.h"
 #include "runnerd/packages_service.h"
+#include "runnerd/processor_time.h"
 #include "runnerd/sandbox_host.h"
 #include "runnerd/sandboxes_service.h"
 #include "runnerd/self_test.h"
@@ -110,6 +111,15 @@ void ApplyTotals(CgroupTree& cgroups, const Config& config) {
     LogError("caps_not_in_force", {{"cause", std::string(status.message())}});
 }
 
+// runnerd's own time and that of its units: exact where they have cgroups, else what their tree of
+// processes shows.
+absl::StatusOr<int64_t> WorkerMicros(const CgroupTree& cgroups) {
+  if (!cgroups.usable()) return TreeMicros("/proc", getpid());
+  ASSIGN_OR_RETURN(const int64_t own, ProcessMicros("/proc", getpid()));
+  ASSIGN_OR_RETURN(const int64_t units, cgroups.UnitsMicros());
+  return own + units;
+}
+
 void SayCgroups(const CgroupTree& cgroups) {
   for (const CgroupFact& fact : cgroups.facts()) {
     if (!fact.in_force) LogWarning("layer_missing", {{"layer", fact.name}, {"why", fact.remedy}});
@@ -154,12 +164,15 @@ absl::Status Serve(Daemon& daemon) {
   Monitor* monitor_handle = nullptr;
   WorkLoop work(to_stated, stated, pipeline, at_start.slots,
                 [&monitor_handle] { monitor_handle->ReportAgain(); });
-  GovernorLoop governor({thermal, load_config,
-                         [&](const Verdict& verdict, const Config& config) {
-                           if (work.slots().Obey(OrdersFor(verdict, config, cgroups->can_freeze())))
-                             monitor_handle->LookAgain();
-                         },
-                         daemon.flag("--gauges-root"), daemon.state_dir()});
+  GovernorLoop governor(
+      {thermal, load_config,
+       [&](const Verdict& verdict, const Config& config) {
+         const bool other = work.slots().SetCount(config.slots);
+         if (work.slots().Obey(OrdersFor(verdict, config, cgroups->can_freeze())) || other)
+           monitor_handle->LookAgain();
+       },
+       daemon.flag("--gauges-root"), daemon.state_dir(),
+       [&cgroups] { return WorkerMicros(*cgroups); }});
   Monitor monitor(
       {thermal, load_config,
        [&stated](const std::string& json) { return stated.ReportCapabilities(json); },

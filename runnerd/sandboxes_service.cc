@@ -101,7 +101,6 @@ grpc::Status SandboxesService::Show(grpc::ServerContext*, const v1::ShowRequest*
     v1::ShownPlace* entry = response->add_places();
     entry->set_source(place.source);
     entry->set_destination(place.destination);
-    entry->set_writable(place.writable);
     entry->set_reason(std::string(place.reason));
   }
   const auto add = [response](std::string_view treatment, std::string_view reason) {

@@ -17,9 +17,7 @@ bool IsStrain(EndReason reason) {
 
 }  // namespace
 
-Slots::Slots(int count, Work work) : work_(std::move(work)) {
-  for (int i = 0; i < count; ++i) threads_.emplace_back([this] { Serve(); });
-}
+Slots::Slots(int count, Work work) : work_(std::move(work)) { SetCount(count); }
 
 Slots::~Slots() {
   Stop(0);
@@ -37,6 +35,20 @@ bool Slots::Add(Unit unit) {
   return true;
 }
 
+bool Slots::SetCount(int count) {
+  const std::lock_guard lock(mutex_);
+  if (stopping_ || std::exchange(count_, count) == count) return false;
+  // Threads that are too many stay, without work: they may have sandboxes.
+  while (threads_.size() < static_cast<size_t>(count)) threads_.emplace_back([this] { Serve(); });
+  changed_.notify_all();
+  return true;
+}
+
+int Slots::count() const {
+  const std::lock_guard lock(mutex_);
+  return count_;
+}
+
 bool Slots::InHand(const std::string& assignment_id) const {
   std::lock_guard lock(mutex_);
   return entries_.contains(assignment_id);
@@ -44,7 +56,7 @@ bool Slots::InHand(const std::string& assignment_id) const {
 
 std::shared_ptr<Slots::Entry> Slots::TakeNext() {
   for (auto at = queue_.begin(); at != queue_.end(); ++at) {
-    if (held_ && !(*at)->control.requested()) continue;
+    if ((held_ || running_ >= count_) && !(*at)->control.requested()) continue;
     std::shared_ptr<Entry> entry = std::move(*at);
     queue_.erase(at);
     return entry;
@@ -62,10 +74,12 @@ void Slots::Serve() {
     // has to be refused.
     if (!stopping_ && (!entry->control.requested() || IsStrain(entry->control.reason()))) {
       entry->running = true;
+      ++running_;
       entry->started_at_micros = Clock::System().NowMicros();
       lock.unlock();
       work_(entry->unit, entry->control);
       lock.lock();
+      --running_;
     }
     entry->control.Finish();
     entries_.erase(entry->unit.assignment_id.str());

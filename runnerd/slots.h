@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Slots: a fixed number of threads that each run one unit at a time, and the list of what is in
-// hand. The threads live as long as the object: a sandbox dies with the thread that started it.
+// Slots: threads that each run one unit at a time, as many as the owner sets, and the list of what is
+// in hand. The threads live as long as the object: a sandbox dies with the thread that started it.
 // Safe from any thread.
 #ifndef AUSPEX_RUNNERD_SLOTS_H_
 #define AUSPEX_RUNNERD_SLOTS_H_
@@ -33,6 +33,9 @@ class Slots {
   // Queues a unit. False when this assignment is in hand already, or when stopping. More units than
   // slots wait their turn.
   bool Add(Unit unit);
+  // How many units may run at a time from now on, 1 or more. What runs beyond that runs on to its end.
+  // False when it was so already.
+  bool SetCount(int count);
   bool InHand(const std::string& assignment_id) const;
 
   // Ends the unit of an assignment; one that waits is dropped. Nothing happens for an unknown one.
@@ -59,7 +62,7 @@ class Slots {
   std::vector<Running> ListRunning() const;
   // How many of those are frozen.
   int CountFrozen() const;
-  int count() const { return static_cast<int>(threads_.size()); }
+  int count() const;
 
   // Takes no more units, lets the running ones finish for up to `grace_seconds`, then ends them
   // (kStopping) and waits.
@@ -85,6 +88,7 @@ class Slots {
   std::map<std::string, std::shared_ptr<Entry>> entries_;  // by assignment id
   std::deque<std::shared_ptr<Entry>> queue_;
   bool stopping_ = false, held_ = false;
+  int count_ = 0, running_ = 0;
   EndReason strain_ = EndReason::kNone;
   int frozen_ = 0;
   std::vector<std::thread> threads_;

@@ -142,6 +142,7 @@ absl::Status StatedClient::ReportCondition(const Condition& condition) {
   rpc::Condition request;
   request.set_strain(condition.strain);
   request.set_reason(condition.reason);
+  request.set_slots(static_cast<uint32_t>(condition.slots));
   request.set_frozen(static_cast<uint32_t>(condition.frozen));
   request.mutable_gpu_devices()->Assign(condition.gpu_devices.begin(), condition.gpu_devices.end());
   request.mutable_gpu_tenants()->Assign(condition.gpu_tenants.begin(), condition.gpu_tenants.end());

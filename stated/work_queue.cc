@@ -10,11 +10,17 @@
 #include "stated/contact.h"
 
 namespace auspex::stated {
+namespace {
+
+absl::Status CheckSlots(uint32_t slots) {
+  if (slots >= 1 && slots <= kMaxSlots) return absl::OkStatus();
+  return absl::InvalidArgumentError(Cat("slots: ", slots, " is outside 1..", kMaxSlots));
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<WorkQueue::Session>> WorkQueue::Open(uint32_t slots) {
-  if (slots < 1 || slots > kMaxSlots) {
-    return absl::InvalidArgumentError(Cat("slots: ", slots, " is outside 1..", kMaxSlots));
-  }
+  RETURN_IF_ERROR(CheckSlots(slots));
   uint64_t epoch = 0;
   {
     const std::lock_guard lock(mutex_);
@@ -46,6 +52,18 @@ void WorkQueue::Close(uint64_t epoch) {
   }
   LogInfo("runner_disconnected");
   context_.changes.Notify({Topic::kWork, Topic::kDemand, Topic::kStatus});
+}
+
+absl::Status WorkQueue::SetSlots(uint32_t slots) {
+  RETURN_IF_ERROR(CheckSlots(slots));
+  {
+    const std::lock_guard lock(mutex_);
+    if (slots_ == 0 || slots_ == slots) return absl::OkStatus();
+    slots_ = slots;
+  }
+  LogInfo("slots_changed", {{"slots", slots}});
+  context_.changes.Notify({Topic::kSlotFreed, Topic::kWork, Topic::kDemand, Topic::kStatus});
+  return absl::OkStatus();
 }
 
 uint32_t WorkQueue::slots() const {

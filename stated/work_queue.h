@@ -59,6 +59,8 @@ class WorkQueue {
   explicit WorkQueue(Context& context) : context_(context) {}
   // Ends the session that is open, if any. INVALID_ARGUMENT unless `slots` is 1..64.
   absl::StatusOr<std::unique_ptr<Session>> Open(uint32_t slots);
+  // The owner changed the slots of the open session; nothing without one. INVALID_ARGUMENT as Open.
+  absl::Status SetSlots(uint32_t slots);
   // Slots of the open session; 0 when there is none.
   uint32_t slots() const;
 

@@ -7,6 +7,7 @@
 #include "cli/verbs/arguments.h"
 #include "cli/worker.h"
 #include "common/base/cat.h"
+#include "common/cgroup/aside.h"
 
 namespace auspex::cli {
 namespace {
@@ -112,6 +113,10 @@ int RunDaemon(Session& session, const DaemonOptions& options) {
     }
     output.Note(Cat(output.program(), ": daemon: ", text));
   };
+  // Before anything is started. What it could not do runnerd tells, by what its units go without.
+  if (const absl::Status aside = StandAside(); !aside.ok() && session.globals.verbose)
+    output.Note(Cat(output.program(),
+                    ": daemon: stays in its cgroup: ", Clean(std::string(aside.message()))));
   output.Line(Cat("worker starting; owner sockets in ", Clean(session.layout.RunDir("stated")),
                   " and beside it"));
   std::fflush(stdout);

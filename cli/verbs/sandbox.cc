@@ -69,7 +69,6 @@ void ShowAsJson(const Output& output, const runnerd_v1::ShowResponse& shown) {
   for (const runnerd_v1::ShownPlace& place : shown.places()) {
     places.emplace_back(JsonObject{{"source", place.source()},
                                    {"destination", place.destination()},
-                                   {"writable", place.writable()},
                                    {"reason", place.reason()}});
   }
   for (const runnerd_v1::CallGroup& group : shown.calls()) {
@@ -108,10 +107,9 @@ int RunShow(Session& session) {
   }
   std::vector<std::vector<std::string>> rows;
   for (const runnerd_v1::ShownPlace& place : shown->places()) {
-    rows.push_back({Clean(place.source()), Clean(place.destination()),
-                    place.writable() ? "read-write" : "read-only", Clean(place.reason())});
+    rows.push_back({Clean(place.source()), Clean(place.destination()), Clean(place.reason())});
   }
-  output.Table({"OF THE HOST", "INSIDE", "HOW", "WHY"}, rows);
+  output.Table({"OF THE HOST, READ-ONLY", "INSIDE", "WHY"}, rows);
   output.Line("beside it: /proc and six devices, read-only; /unit and /dev/shm, in memory");
   output.Line("");
   rows.clear();

@@ -3,8 +3,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,18 +13,20 @@
 #include <utility>
 
 #include "common/base/cat.h"
+#include "common/base/encoding.h"
 #include "common/base/errno_status.h"
 #include "common/base/status_macros.h"
+#include "common/cgroup/aside.h"
+#include "common/cgroup/control_file.h"
+#include "common/cgroup/place.h"
 #include "common/files/files.h"
 #include "common/ids/ids.h"
 #include "common/log/log.h"
-#include "runnerd/cgroup/control_file.h"
-#include "runnerd/cgroup/place.h"
 
 namespace auspex::runnerd {
 namespace {
 
-constexpr char kDaemonName[] = "auspex-daemon", kUnitsPrefix[] = "auspex-units-";
+constexpr char kUnitsPrefix[] = "auspex-units-";
 constexpr char kSubtree[] = "cgroup.subtree_control", kControllers[] = "cgroup.controllers";
 constexpr char kProcesses[] = "cgroup.procs";
 constexpr const char* kHowToDelegate =
@@ -54,15 +56,6 @@ UniqueFd OpenFolder(int at, const char* path) {
   return UniqueFd(openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
-// systemd marks what it delegated whole, processes included.
-bool IsDelegatedWhole(int folder) {
-  for (const char* name : {"user.delegate", "trusted.delegate"}) {
-    char value[2];
-    if (fgetxattr(folder, name, value, sizeof value) == 1 && value[0] == '1') return true;
-  }
-  return false;
-}
-
 // Why a controller is not given to <base>, and what helps.
 std::string WhyNotGiven(const Controller& controller, const std::string& mount,
                         const std::string& base) {
@@ -90,6 +83,28 @@ std::string WhyNotGiven(const Controller& controller, const std::string& mount,
   }
   return Cat("the controller ", controller.name,
              " is not given to this container: give it a delegated cgroup v2");
+}
+
+// The name that units of this state folder go under, kept in it, so that the next start finds what
+// this one may leave. It carries the folder's inode: a copy of the folder is another worker's.
+absl::StatusOr<std::string> UnitsName(const std::string& state_dir) {
+  struct stat state {};
+  if (stat(state_dir.c_str(), &state) != 0) return ErrnoStatus(errno, "look at", state_dir);
+  const std::string own = Cat(kUnitsPrefix, static_cast<uint64_t>(state.st_ino), "-");
+  const std::string file = Cat(state_dir, "/", kUnitsNameFile);
+  constexpr size_t kRandomOctets = 8;
+  if (const auto kept = ReadFile(file, 256); kept.ok() && kept->starts_with(own)) {
+    const std::string_view random = std::string_view(*kept).substr(own.size());
+    if (random.size() == 2 * kRandomOctets &&
+        random.find_first_not_of("0123456789abcdef") == std::string_view::npos)
+      return *kept;
+  }
+  char random[kRandomOctets];
+  if (getrandom(random, sizeof random, 0) != static_cast<ssize_t>(sizeof random))
+    return ErrnoStatus(errno, "getrandom", "name of the units' cgroup");
+  std::string name = own + HexEncode(std::string_view(random, sizeof random));
+  RETURN_IF_ERROR(WriteFileAtomically(file, name, 0644));
+  return name;
 }
 
 std::string Quota(double cpus) {
@@ -150,14 +165,9 @@ absl::Status CgroupTree::TakeBase(const std::string& state_dir) {
   if (!mounts.ok()) return mounts.status();
   ASSIGN_OR_RETURN(const CgroupPlace place, FindCgroupPlace(*own, *mounts));
   mount_path_ = place.mount;
-  base_path_ = place.folder;
-  // Started by somebody who stands in a runnerd's base: the same base serves both.
-  if (const size_t slash = base_path_.rfind('/'); base_path_.substr(slash + 1) == kDaemonName)
-    base_path_.resize(std::max<size_t>(slash, 1));
+  base_path_ = CgroupBase(place);
   base_ = OpenFolder(AT_FDCWD, base_path_.c_str());
-  struct stat state {};
-  if (!base_ || stat(state_dir.c_str(), &state) != 0)
-    return ErrnoStatus(errno, "open", base_ ? state_dir : base_path_);
+  if (!base_) return ErrnoStatus(errno, "open", base_path_);
   root_ = !HasControl(base_.get(), "cgroup.type");
   const auto type = ReadControl(base_.get(), "cgroup.type");
   if (type.ok() && type->starts_with("threaded")) {
@@ -165,8 +175,7 @@ absl::Status CgroupTree::TakeBase(const std::string& state_dir) {
                                              Printable(base_path_, kMaxShownPath),
                                              " is for threads only: ", kHowToDelegate));
   }
-  units_name_ = Cat(kUnitsPrefix, static_cast<uint64_t>(state.st_dev), "-",
-                    static_cast<uint64_t>(state.st_ino));
+  ASSIGN_OR_RETURN(units_name_, UnitsName(state_dir));
   // Really tried, down to what a unit needs: the folder may be there already, from an earlier
   // runnerd under another user, and processes are moved only by who may write the base's list.
   constexpr char kTrial[] = "/trial";
@@ -239,7 +248,7 @@ absl::Status CgroupTree::Enable(const std::string& controller) {
     // The whole of it was delegated: what was started with runnerd moves with it. One that has
     // ended meanwhile, or just began, is for the next round.
     ASSIGN_OR_RETURN(const std::string processes, ReadControl(base_.get(), kProcesses));
-    const UniqueFd daemon = OpenFolder(base_.get(), kDaemonName);
+    const UniqueFd daemon = OpenFolder(base_.get(), kDaemonLeaf);
     for (const std::string& pid : Words(processes))
       (void)WriteControl(daemon.get(), kProcesses, pid);
   }
@@ -251,10 +260,10 @@ void CgroupTree::TakeControllers() {
                                [&](const Controller& c) { return Has(given, c.name); });
   absl::Status moved;
   if (any && !root_) {
-    if (mkdirat(base_.get(), kDaemonName, 0755) != 0 && errno != EEXIST) {
-      moved = ErrnoStatus(errno, "make cgroup", kDaemonName);
+    if (mkdirat(base_.get(), kDaemonLeaf, 0755) != 0 && errno != EEXIST) {
+      moved = ErrnoStatus(errno, "make cgroup", kDaemonLeaf);
     } else {
-      const UniqueFd daemon = OpenFolder(base_.get(), kDaemonName);
+      const UniqueFd daemon = OpenFolder(base_.get(), kDaemonLeaf);
       moved = WriteControl(daemon.get(), kProcesses, "0");
     }
   }
@@ -274,6 +283,14 @@ void CgroupTree::TakeControllers() {
     }
     Fact(name, status.ok(), std::string(status.message()), controller.of_units);
   }
+}
+
+absl::StatusOr<int64_t> CgroupTree::UnitsMicros() const {
+  if (!usable()) return absl::FailedPreconditionError("units have no cgroups here");
+  ASSIGN_OR_RETURN(const std::string text, ReadControl(units_.get(), "cpu.stat"));
+  const std::optional<uint64_t> micros = KeyedValue(text, "usage_usec");
+  if (!micros) return absl::InternalError("cpu.stat: has no usage_usec");
+  return static_cast<int64_t>(*micros);
 }
 
 absl::Status CgroupTree::SetTotals(const CgroupTotals& totals) {

@@ -4,12 +4,13 @@
 //
 //   <base>                      delegated to runnerd; holds no process itself (the kernel gives its
 //   |                           controllers on only then)
-//   +- auspex-daemon            runnerd, and what stood with it in <base>
+//   +- auspex-daemon            runnerd, and what stood with it in <base> (common/cgroup/aside.h)
 //   +- auspex-units-<tag>       the owner's limits of all units together
 //      +- unit-<n>              one unit, see UnitCgroup
 //
-// <base> is the cgroup that runnerd was started in. The tag is of the state folder, so that several
-// workers can share a base, and one that starts again finds what its predecessor left.
+// <base> is the cgroup that runnerd was started in. The tag is the state folder's, kept in
+// its file "cgroup-name", so that several workers can share a base, and one that starts again finds
+// what its predecessor left.
 //
 // Open before the process enters its private view: everything later goes through descriptors, which
 // stay writable there. Safe from any thread.
@@ -47,6 +48,9 @@ struct CgroupTotals {
   bool operator==(const CgroupTotals&) const = default;
 };
 
+// In the state folder: the name of the folder of the units.
+inline constexpr char kUnitsNameFile[] = "cgroup-name";
+
 class CgroupTree {
  public:
   // Finds the base, really tries to write there, takes possession of it, and ends what an earlier
@@ -67,6 +71,10 @@ class CgroupTree {
   // Cgroups that an earlier runnerd left with processes, now dead.
   int leftovers() const { return leftovers_; }
   const std::string& base() const { return base_path_; }
+
+  // Processor time of all units so far, of those that have ended too; FAILED_PRECONDITION when they
+  // have no cgroups.
+  absl::StatusOr<int64_t> UnitsMicros() const;
 
   // Limits that can be held from now on, for units that run too. Costs nothing when nothing
   // changed.

@@ -17,7 +17,7 @@
 #include "common/base/clock.h"
 #include "common/base/errno_status.h"
 #include "common/base/status_macros.h"
-#include "runnerd/cgroup/control_file.h"
+#include "common/cgroup/control_file.h"
 
 namespace auspex::runnerd {
 namespace {

@@ -121,6 +121,10 @@ grpc::Status WorkService::ReportCondition(grpc::ServerContext*, const v1::Condit
   condition.frozen = request->frozen();
   condition.gpu_devices.assign(request->gpu_devices().begin(), request->gpu_devices().end());
   condition.gpu_tenants.assign(request->gpu_tenants().begin(), request->gpu_tenants().end());
+  if (request->slots() != 0) {
+    if (const absl::Status status = hub_.work().SetSlots(request->slots()); !status.ok())
+      return ToGrpc(status);
+  }
   const absl::StatusOr<bool> changed = hub_.condition().Set(condition);
   // Slots are as good as freed when a strain ends: netd is to ask at once.
   if (changed.ok() && *changed)

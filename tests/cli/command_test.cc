@@ -36,6 +36,7 @@ TEST_F(CommandTest, StatusWithoutEnrolment) {
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("not enrolled"));
   EXPECT_THAT(outcome.out, HasSubstr("not_enrolled"));
+  EXPECT_THAT(outcome.out, HasSubstr("synthetic")) << "the policy is said before that too";
   EXPECT_THAT(outcome.out, HasSubstr("auspex bootstrap"));
   EXPECT_EQ(outcome.err, "");
 }

@@ -3,11 +3,15 @@
 // counts, and a policy for one tenant that is changed while the daemons run.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "common/base/encoding.h"
 #include "common/crypto/sha256.h"
 #include "tests/e2e/hostile_coordinator.h"
 #include "tests/e2e/lab.h"
+#include "tests/support/skip.h"
 
 namespace auspex::e2e {
 namespace {
@@ -135,6 +139,57 @@ TEST_F(Packages, ATenantsPolicyIsReadFreshAndShown) {
   EXPECT_EQ(worker_->VerbJson({"status"})["tenant_policies"]["hostile-lab"], "off");
   WriteText(file, before);
   EXPECT_EQ(Run("u-3", one), "completed");
+}
+
+// A node of this test's own, which behaves as /dev/zero does: the owner's switch reaches the sandbox,
+// and the audit row says so.
+TEST_F(Packages, AnAcceleratorIsThereForTheNamedTenantAndInItsAuditRow) {
+  const std::string node = "/dev/auspex-e2e-" + std::to_string(getpid());
+  const bool made =
+      mknod(node.c_str(), S_IFCHR | 0666, makedev(1, 5)) == 0 && chmod(node.c_str(), 0666) == 0;
+  AUSPEX_SKIP_UNLESS(made, "the right to make a device node in /dev (root)");
+  TempFolder scratch;
+  const std::string folder = scratch / "package";
+  ASSERT_EQ(RunCommand({"/bin/mkdir", folder}).code, 0);
+  WriteText(folder + "/look.sh",
+            "test -c " + node + " && found=1 || found=0\n" +
+                "echo \"{\\\"payload\\\":{\\\"found\\\":$found}}\" > /unit/output.json\n");
+  Json manifest = Json::parse(ReadText(ExamplePackage("noop") + "/manifest.json"), nullptr, false);
+  ASSERT_TRUE(manifest.is_object());
+  manifest["tenant_id"] = "hostile-lab";
+  manifest["experiment_id"] = "hostile-one";
+  manifest["executor"]["command"] = {"/bin/sh", "look.sh"};
+  const Package package = PackFolder(folder, manifest);
+  const std::string sha = Sha256HexOf(package.manifest.dump());
+  archives_[sha] = *Base64Decode(package.archive_base64);
+  const auto gpu = [&node](const std::string& tenant) {
+    return "\n[gpu]\ndevices = [\"" + node + "\"]\ntenants = [\"" + tenant + "\"]\n";
+  };
+  ASSERT_NO_FATAL_FAILURE(Start(gpu("another-lab")));
+  const auto found = [&](const std::string& unit) {
+    EXPECT_EQ(Run(unit, sha), "completed");
+    const auto results = server_.Results();
+    if (!results.contains(unit)) return Json();
+    return Json::parse(results.at(unit).front())["payload"]["found"];
+  };
+  const auto audited = [&](const std::string& unit) {
+    const Json log = worker_->VerbJson({"log"});
+    for (const Json& row : log["rows"]) {
+      if (row["unit_id"] == unit && row["action"] == "running")
+        return row["reason"].get<std::string>();
+    }
+    return std::string("no row");
+  };
+  EXPECT_EQ(found("u-1"), 0);
+  EXPECT_EQ(audited("u-1"), "");
+  EXPECT_THAT(worker_->Verb({"status"}).out, HasSubstr(node + " for units of another-lab"));
+  const std::string file = worker_->home() + "/worker.toml";
+  std::string text = ReadText(file);
+  text.replace(text.find("another-lab"), 11, "hostile-lab");
+  WriteText(file, text);
+  EXPECT_EQ(found("u-2"), 1);
+  EXPECT_EQ(audited("u-2"), "may open " + node);
+  unlink(node.c_str());
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 #include "tests/runnerd/cgroup_fixture.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,10 +14,7 @@
 namespace auspex::runnerd {
 
 std::string UnitsFolder(const CgroupTree& tree, const std::string& state_dir) {
-  struct stat info {};
-  stat(state_dir.c_str(), &info);
-  return Cat(tree.base(), "/auspex-units-", static_cast<uint64_t>(info.st_dev), "-",
-             static_cast<uint64_t>(info.st_ino));
+  return Cat(tree.base(), "/", ReadWhole(Cat(state_dir, "/", kUnitsNameFile)));
 }
 
 std::vector<std::string> UnitsIn(const std::string& units_folder) {

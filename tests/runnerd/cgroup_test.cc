@@ -14,8 +14,9 @@
 #include <thread>
 
 #include "common/base/cat.h"
-#include "runnerd/cgroup/control_file.h"
-#include "runnerd/cgroup/place.h"
+#include "common/cgroup/aside.h"
+#include "common/cgroup/control_file.h"
+#include "common/cgroup/place.h"
 #include "tests/runnerd/cgroup_fixture.h"
 #include "tests/support/skip.h"
 
@@ -262,6 +263,20 @@ TEST_F(CgroupTest, EndKillsWhatIsLeftAndRemovesTheFolder) {
   EXPECT_NE(access(units.c_str(), F_OK), 0);
 }
 
+TEST_F(CgroupTest, TheTimeOfUnitsThatHaveEndedIsRemembered) {
+  AUSPEX_NEEDS_CGROUP(*tree_);
+  ASSERT_TRUE(tree_->UnitsMicros().ok()) << tree_->UnitsMicros().status();
+  const int64_t before = *tree_->UnitsMicros();
+  uint64_t used = 0;
+  {
+    UnitCgroup unit = Make();
+    const Process spinner = SpinIn(unit);
+    ASSERT_TRUE(Eventually([&] { return (used = CpuMicros(unit)) > 200'000; }));
+    EXPECT_TRUE(unit.End().ok());
+  }
+  EXPECT_GE(*tree_->UnitsMicros() - before, static_cast<int64_t>(used));
+}
+
 // kill -9 of a process that has units, which do not die with it.
 TEST_F(CgroupTest, TheNextOneEndsWhatWasLeft) {
   AUSPEX_NEEDS_CGROUP(*tree_);
@@ -300,6 +315,31 @@ TEST_F(CgroupTest, TheNextOneEndsWhatWasLeft) {
   close(pids[1]);
 }
 
+// An inode is used again, and a folder may be copied: neither is to meet another one's units.
+TEST_F(CgroupTest, TheNameOfTheUnitsIsThisFoldersAlone) {
+  AUSPEX_NEEDS_CGROUP(*tree_);
+  const auto name_in = [](const ScratchFolder& folder) {
+    return ReadWhole(Cat(folder.path(), "/", kUnitsNameFile));
+  };
+  const auto opened = [&](const ScratchFolder& folder) {
+    EXPECT_TRUE(CgroupTree::Open(folder.path())->usable());
+    return name_in(folder);
+  };
+  tree_.reset();
+  const std::string name = name_in(folder_);
+  EXPECT_EQ(opened(folder_), name);
+  ScratchFolder copy;
+  copy.Write(kUnitsNameFile, name);
+  EXPECT_NE(opened(copy), name);
+  for (const std::string& spoilt :
+       {std::string(), name + "0", name.substr(0, name.size() - 3) + "/..", std::string("x")}) {
+    folder_.Write(kUnitsNameFile, spoilt);
+    const std::string anew = opened(folder_);
+    EXPECT_EQ(anew.size(), name.size()) << spoilt;
+    EXPECT_NE(anew, name) << spoilt;
+  }
+}
+
 // The kernel gives controllers on only from a cgroup that holds no process.
 TEST_F(CgroupTest, ItMovesItselfAsideButNobodyWhoIsNotItsOwn) {
   AUSPEX_NEEDS_CONTROLLER(*tree_, "memory");
@@ -327,6 +367,41 @@ TEST_F(CgroupTest, ItMovesItselfAsideButNobodyWhoIsNotItsOwn) {
   };
   EXPECT_EQ(open_inside(false), 0);
   EXPECT_EQ(open_inside(true), 0);
+  // A supervisor that goes aside before it starts others, one of which makes the tree.
+  EXPECT_EQ(InChild([&] {
+              std::ofstream(base + "/cgroup.procs") << "0" << std::flush;
+              if (!StandAside().ok()) return 1;
+              if (!StandAside().ok()) return 2;  // the second is none
+              const pid_t other = fork();
+              if (other == 0) {
+                pause();
+                _exit(0);
+              }
+              const int daemon = InChild([&] {
+                const auto tree = CgroupTree::Open(folder_.path());
+                return tree->usable() && tree->base() == base && tree->InForce("cgroup-memory") ? 0
+                                                                                                : 3;
+              });
+              kill(other, SIGKILL);
+              waitpid(other, nullptr, 0);
+              return daemon;
+            }),
+            0);
+  // One who does not stand alone stays, and so does the other.
+  EXPECT_EQ(InChild([&] {
+              std::ofstream(base + "/cgroup.procs") << "0" << std::flush;
+              const pid_t other = fork();
+              if (other == 0) {
+                pause();
+                _exit(0);
+              }
+              const bool moved = StandAside().ok();
+              const bool in_base = ReadWhole("/proc/self/cgroup").ends_with("/inner\n");
+              kill(other, SIGKILL);
+              waitpid(other, nullptr, 0);
+              return moved ? 1 : in_base ? 0 : 2;
+            }),
+            0);
   EXPECT_TRUE(Eventually([&] {
     rmdir((base + "/auspex-daemon").c_str());
     return rmdir(base.c_str()) == 0;

@@ -73,6 +73,13 @@ rpc::Condition FakeStated::WaitForStrain(const std::string& word) {
   return condition_.value_or(rpc::Condition());
 }
 
+void FakeStated::WaitForSlots(uint32_t slots) {
+  std::unique_lock lock(mutex_);
+  EXPECT_TRUE(changed_.wait_for(
+      lock, seconds(20), [&] { return condition_.has_value() && condition_->slots() == slots; }))
+      << "runnerd never told " << slots << " slots";
+}
+
 void FakeStated::Close() {
   std::lock_guard lock(mutex_);
   closed_ = true;
@@ -184,6 +191,7 @@ grpc::Status FakeStated::ReportCondition(grpc::ServerContext*, const rpc::Condit
                                          rpc::ReportConditionResponse*) {
   std::lock_guard lock(mutex_);
   condition_ = *request;
+  if (request->slots() != 0) slots_ = request->slots();
   changed_.notify_all();
   return grpc::Status::OK;
 }

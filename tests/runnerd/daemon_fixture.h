@@ -45,6 +45,8 @@ class FakeStated final : public stated::v1::Work::Service {
   std::string WaitForCapabilities();
   // Waits until runnerd has told this condition's word (20 s); the condition then.
   stated::v1::Condition WaitForStrain(const std::string& word);
+  // Waits until runnerd has told this number of slots (20 s).
+  void WaitForSlots(uint32_t slots);
   uint32_t slots() const { return slots_; }
   int most_running() const { return most_running_; }
   void Close();  // ends the streams

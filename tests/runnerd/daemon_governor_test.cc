@@ -36,6 +36,12 @@ class DaemonGovernorTest : public DaemonTest {
   void Heat(const std::string& millidegrees) {
     folder_.Write("thermal/thermal_zone0/temp", millidegrees + "\n");
   }
+  // A machine of 64 processors that were idle for so long, all together, and busy for the rest.
+  void Idle(int64_t ticks) {
+    std::string text = Cat("cpu  9 9 9 ", ticks, " 0 0 0 0 0 0\n");
+    for (int i = 0; i < 64; ++i) text += Cat("cpu", i, " 1 1 1 1 0 0 0 0 0 0\n");
+    folder_.Write("gauges/proc/stat", text);
+  }
   bool CanFreeze() {
     v1::ProbeResponse probe;
     grpc::ClientContext context;
@@ -64,6 +70,39 @@ TEST_F(DaemonGovernorTest, NothingBeginsUnderAStrainAndStatedIsToldTheWord) {
   EXPECT_EQ(stated_.WaitFor("waits", State::kCompleted).begun, 1);
   stated_.WaitForStrain("");
   EXPECT_EQ(Status().strain(), "");
+}
+
+TEST_F(DaemonGovernorTest, WorkOfOthersHoldsUnitsUpUntilItIsLess) {
+  Idle(0);
+  StartRunnerd(Settings("[governor]\nmax_load = 60\n"));
+  EXPECT_THAT(stated_.WaitForStrain("load").reason(), HasSubstr("governor.max_load 60.0"));
+  stated_.Give("waits", Stage({"ok"}));
+  // Three quarters of the bound are reached after four seconds of idleness.
+  int64_t ticks = 0;
+  for (int i = 0; i < 600 && Status().strain() == "load"; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    Idle(ticks += 64 * 10);
+  }
+  EXPECT_EQ(Status().strain(), "");
+  EXPECT_EQ(stated_.WaitFor("waits", State::kCompleted).begun, 1);
+}
+
+TEST_F(DaemonGovernorTest, SlotsFollowTheSettingsWhileUnitsRun) {
+  const auto with_slots = [](int slots) {
+    return Cat("[executor]\nmode = \"provisioned\"\n[resources]\nslots = ", slots, "\n");
+  };
+  StartRunnerd(with_slots(1));
+  stated_.WaitForSlots(1);
+  const std::string sha = Stage({"stubborn"});
+  for (const char* id : {"a", "b"}) stated_.Give(id, sha);
+  stated_.WaitFor("a", State::kRunning);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  EXPECT_EQ(stated_.WaitFor("b", State::kAccepted).begun, 0);
+  folder_.Write("worker.toml", with_slots(2), 0600);
+  stated_.WaitForSlots(2);
+  EXPECT_EQ(stated_.WaitFor("b", State::kRunning).begun, 1);
+  EXPECT_EQ(Status().slots(), 2u);
+  EXPECT_EQ(stated_.WaitFor("a", State::kRunning).begun, 1) << "it went on meanwhile";
 }
 
 TEST_F(DaemonGovernorTest, WithoutFreezingARunningUnitIsEndedAndRefusedWithTheWord) {

@@ -220,9 +220,14 @@ JsonValue PayloadOf(const UnitOutcome& outcome) {
   const auto* result = std::get_if<SignedResult>(&outcome);
   if (result == nullptr) {
     ADD_FAILURE() << Describe(outcome);
-    return JsonValue();
+    return JsonObject();  // so that looking for a member finds none, and the test goes on to say more
   }
   return *ReadJson(result->result.canonical_payload);
+}
+
+std::string TextOf(const JsonValue& payload, const std::string& name) {
+  const std::string* member = payload.FindString(name);
+  return member == nullptr ? "(missing)" : *member;
 }
 
 int64_t IntegerOf(const JsonValue& payload, const std::string& name) {

@@ -118,8 +118,10 @@ int WaitForSandboxProcesses(const std::string& etc_folder, int wanted, bool stub
 
 // The refusal's "kind: reason"; "completed" or "withdrawn" otherwise.
 std::string Describe(const UnitOutcome& outcome);
-// The payload of a completed unit; null with a test failure otherwise.
+// The payload of a completed unit; an empty object with a test failure otherwise.
 JsonValue PayloadOf(const UnitOutcome& outcome);
+// A text member of it; "(missing)" when it is not there.
+std::string TextOf(const JsonValue& payload, const std::string& name);
 // An integer member of it; -1 when it is not there.
 int64_t IntegerOf(const JsonValue& payload, const std::string& name);
 

@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "common/base/cat.h"
-#include "runnerd/cgroup/control_file.h"
+#include "common/cgroup/control_file.h"
 #include "runnerd/unit_limits.h"
 #include "tests/runnerd/cgroup_fixture.h"
 #include "tests/support/skip.h"

@@ -95,8 +95,8 @@ TEST_F(SandboxTest, TenantGetsTheSevenMembersAndItsArguments) {
       HasSubstr(
           "\"created_at\":\"2026-07-19T12:00:00+00:00\",\"experiment_id\":\"some-experiment\""));
   EXPECT_EQ(input.as_object()->size(), 7u);
-  EXPECT_EQ(*input.FindString("schema_version"), "0.1");
-  EXPECT_EQ(*input.FindString("unit_id"), "unit-1");
+  EXPECT_EQ(TextOf(input, "schema_version"), "0.1");
+  EXPECT_EQ(TextOf(input, "unit_id"), "unit-1");
   config_.runner_timeout_seconds = 30;
   EXPECT_EQ(WriteCanonical(PayloadOf(RunTenant({"arguments", "x"}))),
             "{\"arguments\":[\"/package/./tenant\",\"arguments\",\"x\",\"--input\",\"/unit/"
@@ -117,14 +117,14 @@ TEST_F(SandboxTest, HostileTenantReachesNothing) {
 
   JsonValue found = PayloadOf(RunTenant({"attempts", secret}));
   ASSERT_NE(found.as_object(), nullptr);
-  EXPECT_EQ(*found.FindString("hostname"), "auspex");
-  EXPECT_EQ(*found.FindString("ids"), "65534:65534");
-  EXPECT_EQ(*found.FindString("descriptors"), "0 1 2 ");
-  EXPECT_EQ(*found.FindString("folder"), "/package");
+  EXPECT_EQ(TextOf(found, "hostname"), "auspex");
+  EXPECT_EQ(TextOf(found, "ids"), "65534:65534");
+  EXPECT_EQ(TextOf(found, "descriptors"), "0 1 2 ");
+  EXPECT_EQ(TextOf(found, "folder"), "/package");
   for (const std::string& name : {std::string("LD_"), std::string("SSH"), std::string("HOST")}) {
-    EXPECT_EQ(found.FindString("environment")->find(name), std::string::npos);
+    EXPECT_EQ(TextOf(found, "environment").find(name), std::string::npos);
   }
-  EXPECT_EQ(*found.FindString("socket_unix"), "WORKED");  // inside, towards its own helpers
+  EXPECT_EQ(TextOf(found, "socket_unix"), "WORKED");  // inside, towards its own helpers
   EXPECT_EQ(*found.FindString("clone3"), "errno 38");
   for (const char* text :
        {"hostname", "ids", "descriptors", "folder", "environment", "processes", "socket_unix"}) {

@@ -54,7 +54,27 @@ TEST_F(WorkTest, TheAuditRowOfAUnitNamesTheDevicesThatItMayOpen) {
   EXPECT_EQ(Audit("running")[0].reason, "may open /dev/nvidia0, /dev/nvidiactl");
 }
 
+TEST_F(WorkTest, SlotsFollowTheOwnerWhileTheStreamIsOpen) {
+  ASSERT_TRUE(hub_->work().SetSlots(3).ok());
+  EXPECT_EQ(hub_->work().slots(), 0u) << "nobody is there to have them";
+  for (int n = 1; n <= 3; ++n) Offer(OfferNumber(n));
+  session_ = *hub_->work().Open(1);
+  ASSERT_TRUE(NextWork(*session_).has_value());
+  EXPECT_FALSE(NextWork(*session_).has_value());
+  ASSERT_TRUE(hub_->work().SetSlots(2).ok());
+  EXPECT_EQ(hub_->StatusNow()->slots, 2u);
+  EXPECT_EQ(std::get<RunUnit>(*NextWork(*session_)).unit.assignment_id, "asg-2");
+  EXPECT_FALSE(NextWork(*session_).has_value());
+  // Fewer than are in hand: those stay, and none comes before they are gone.
+  ASSERT_TRUE(hub_->work().SetSlots(1).ok());
+  ASSERT_TRUE(hub_->work().Refuse("asg-1", "runner_failed", "x").ok());
+  EXPECT_FALSE(NextWork(*session_).has_value());
+  ASSERT_TRUE(hub_->work().Refuse("asg-2", "runner_failed", "x").ok());
+  EXPECT_EQ(std::get<RunUnit>(*NextWork(*session_)).unit.assignment_id, "asg-3");
+}
+
 TEST_F(WorkTest, SlotsAreBounded) {
+  EXPECT_TRUE(absl::IsInvalidArgument(hub_->work().SetSlots(65)));
   EXPECT_TRUE(absl::IsInvalidArgument(hub_->work().Open(0).status()));
   EXPECT_TRUE(absl::IsInvalidArgument(hub_->work().Open(65).status()));
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // Where this process stands in the cgroup v2 hierarchy. Pure function, any thread.
-#ifndef AUSPEX_RUNNERD_CGROUP_PLACE_H_
-#define AUSPEX_RUNNERD_CGROUP_PLACE_H_
+#ifndef AUSPEX_COMMON_CGROUP_PLACE_H_
+#define AUSPEX_COMMON_CGROUP_PLACE_H_
 
 #include <string>
 #include <string_view>
 
 #include "absl/status/statusor.h"
 
-namespace auspex::runnerd {
+namespace auspex {
 
 struct CgroupPlace {
   std::string mount;   // where the hierarchy, or a part of it, is mounted
@@ -21,6 +21,6 @@ struct CgroupPlace {
 absl::StatusOr<CgroupPlace> FindCgroupPlace(std::string_view self_cgroup,
                                             std::string_view mountinfo);
 
-}  // namespace auspex::runnerd
+}  // namespace auspex
 
-#endif  // AUSPEX_RUNNERD_CGROUP_PLACE_H_
+#endif  // AUSPEX_COMMON_CGROUP_PLACE_H_

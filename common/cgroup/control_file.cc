@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-#include "runnerd/cgroup/control_file.h"
+#include "common/cgroup/control_file.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -10,7 +10,7 @@
 #include "common/base/errno_status.h"
 #include "common/base/unique_fd.h"
 
-namespace auspex::runnerd {
+namespace auspex {
 namespace {
 constexpr size_t kMaxOctets = 1 << 20;
 }  // namespace
@@ -65,4 +65,4 @@ std::vector<std::string> Words(std::string_view text) {
   return words;
 }
 
-}  // namespace auspex::runnerd
+}  // namespace auspex

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-#include "runnerd/cgroup/place.h"
+#include "common/cgroup/place.h"
 
 #include <optional>
 #include <vector>
 
 #include "common/base/cat.h"
+#include "common/cgroup/control_file.h"
 #include "common/ids/ids.h"
-#include "runnerd/cgroup/control_file.h"
 
-namespace auspex::runnerd {
+namespace auspex {
 namespace {
 
 constexpr const char* kBootWithV2 =
@@ -99,4 +99,4 @@ absl::StatusOr<CgroupPlace> FindCgroupPlace(std::string_view self_cgroup,
           "cgroup namespace of its own"));
 }
 
-}  // namespace auspex::runnerd
+}  // namespace auspex

@@ -2,8 +2,8 @@
 // The small text files by which a cgroup is read and steered, always through the descriptor of its
 // folder: paths may show something else, or nothing, once runnerd has gone into its private view.
 // Safe from any thread.
-#ifndef AUSPEX_RUNNERD_CGROUP_CONTROL_FILE_H_
-#define AUSPEX_RUNNERD_CGROUP_CONTROL_FILE_H_
+#ifndef AUSPEX_COMMON_CGROUP_CONTROL_FILE_H_
+#define AUSPEX_COMMON_CGROUP_CONTROL_FILE_H_
 
 #include <cstdint>
 #include <optional>
@@ -14,7 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-namespace auspex::runnerd {
+namespace auspex {
 
 // Writes `text` in one call, as the kernel wants it. An ErrnoStatus with the file's name; the
 // caller can tell causes apart by `error` (0 on success) where it must.
@@ -29,6 +29,6 @@ std::optional<uint64_t> KeyedValue(std::string_view text, std::string_view key);
 // The words of a text, parted by blanks, tabs and line feeds.
 std::vector<std::string> Words(std::string_view text);
 
-}  // namespace auspex::runnerd
+}  // namespace auspex
 
-#endif  // AUSPEX_RUNNERD_CGROUP_CONTROL_FILE_H_
+#endif  // AUSPEX_COMMON_CGROUP_CONTROL_FILE_H_
