@@ -1,0 +1,308 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""in_machine.py PART...: the Debian packages in the machine of ./dev vm, which they change; each part goes on from where the one before it left
+the machine. The first that is not as it should be ends it with 1.
+
+  install     users, profiles, the trial of the sandbox and what it says on a host that cannot; nothing runs
+  start       services, a coordinator, enrolment
+  work        twenty units of the real experiment, receipts verified, and the kernel denied nothing
+  limits      caps of memory and processes, freeze, and an end at once, each on a tenant's program under the profiles
+  self-test   every known way out of the sandbox, tried by the command of the package
+  upgrade     a newer package comes while units run
+  in-flight   leaves units running, for a restart of the machine
+  again       after that restart: nothing is lost
+  remove      the services are gone, state and key stay, and a new installation goes on with them
+  purge       with both answers to the question what becomes of the key
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import coordinator  # noqa: E402
+import worker  # noqa: E402
+from worker import apt, auspex, done, must, run, told, wait  # noqa: E402
+
+KEPT = pathlib.Path("/var/lib/auspex-vm/package-test")
+POSTINST = "/var/lib/dpkg/info/auspex.postinst"
+WORKS = "auspex: the strict sandbox works on this host"
+SLEEP = "sleep {}\nprintf '{{\"payload\":{{\"ok\":true}}}}' > \"$4\"\n"
+lab = coordinator.Coordinator()
+
+
+def staged(name, label, script=None):
+    """A label is taken once; a part may be run again."""
+    return coordinator.package(name, f"package-{label}-{time.time_ns() // 10**9}", script)
+
+
+def version():
+    return done("dpkg-query", "-W", "-f", "${Version}", "auspex")
+
+
+def named_auspex():
+    """Every file that has the name, but what is the test's own."""
+    own = ("/var/lib/auspex-vm", "/var/lib/auspex-coordinator", "/etc/systemd/system/auspex-vm", "/usr/local/sbin/auspex-vm",
+           "/etc/systemd/system/default.target.wants/auspex-vm", "/etc/systemd/journald.conf.d/auspex-vm",
+           "/var/log", "/tmp/", os.environ["AUSPEX_SOURCE_DIR"])
+    found = done("find", "/etc", "/usr", "/var", "/home", "/root", "/opt", "/srv", "-xdev", "-name", "*auspex*").splitlines()
+    found += [path for path in ("/run/auspex", "/run/auspex-restart-after-upgrade") if os.path.exists(path)]
+    return sorted(path for path in found if not path.startswith(own))
+
+
+def install():
+    must(not worker.users(), f"there are users already: {worker.users()}")
+    must(not named_auspex(), f"there are files already: {named_auspex()}")
+    text = apt("install", *worker.packages())
+    must(WORKS in text, f"the installation does not say that the sandbox works:\n{text}")
+    must(worker.users() == ["auspex", *sorted(f"auspex-{daemon}" for daemon in worker.DAEMONS)], f"users: {worker.users()}")
+    worker.check_profiles()
+    must(worker.shown("auspex.target", "ActiveState") == "inactive", "it started something")
+    must(run("pgrep", "-f", "/usr/libexec/auspex")[0] == 1, "a daemon runs")
+    for name in worker.PACKAGES:
+        # The machine's dpkg leaves documents out.
+        other = [line for line in done("dpkg", "--verify", name).splitlines() if not re.match(r"missing +/usr/share/(doc|man)/", line)]
+        must(not other, f"{name} is not as it was packed: {other}")
+    # A host that gives no user namespaces: the installation succeeds all the same and says what to do.
+    done("sysctl", "-q", "kernel.unprivileged_userns_clone=0")
+    text = done(POSTINST, "configure", version())
+    done("sysctl", "-q", "kernel.unprivileged_userns_clone=1")
+    for words in ("the strict sandbox cannot be built on this host", "kernel.unprivileged_userns_clone=1", "To try again: auspex --system doctor"):
+        must(words in text, f"on a host without user namespaces the installation says:\n{text}")
+    must(WORKS in done(POSTINST, "configure", version()), "it does not work again")
+    worker.check_no_denials()
+
+
+def start():
+    lab.start()
+    worker.configure()
+    done("systemctl", "enable", "--now", "auspex.target")
+    worker.check_services()
+    must(worker.label(worker.shown(coordinator.UNIT, "MainPID")) == "auspex-coordd (enforce)", "the coordinator has another profile")
+    must("enrolled" in auspex("bootstrap"), "it is not enrolled")
+    auspex("sandbox", "probe")
+    must(told("key", "show")["seal"] == "credential", f"the key: {told('key', 'show')}")
+    wait(30, "the worker is idle", lambda: told("status")["state"] == "idle")
+    worker.check_no_denials()
+
+
+def work():
+    experiment = lab.submit(staged("robustness-sweep", "twenty"), coordinator.sweep(20))
+    begun = time.monotonic()
+    worker.check_all_done(lab, experiment, 20, 90)
+    print(f"20 units of the real experiment in {time.monotonic() - begun:.0f} s, all receipts verified")
+    worker.check_no_denials()
+
+
+def one_unit(name, script, payload=None):
+    return lab.submit(staged("noop", name, script), [{"unit_id": f"{name}-0", "payload": payload or {}}])
+
+
+def reasons(experiment):
+    """Why its unit was given back, newest first. The coordinator offers it again, up to three times."""
+    return [row["reason"] for row in told("queue")["rows"] if row["experiment_id"] == experiment and row["action"] == "runner_failed"]
+
+
+def at_rest(end_it=lambda: None):
+    """Until the worker has had nothing to do for some seconds."""
+
+    def idle():
+        if told("status")["state"] == "idle":
+            return True
+        end_it()
+        return False
+
+    for _ in range(5):
+        wait(120, "the worker is idle", idle)
+        time.sleep(1)
+
+
+def refused(experiment):
+    wait(60, f"the unit of {experiment} is given back", lambda: reasons(experiment) or lab.completed(experiment))
+    at_rest()
+    must(not lab.completed(experiment), f"the unit of {experiment} came to its end")
+    return reasons(experiment)[0]
+
+
+def limits():
+    worker.configure("[sandbox]\nmemory_max_mb = 64\n")
+    # Each process stays below its own bound; together they are beyond the unit's.
+    hog = "(head -c 40000000 /dev/zero; sleep 100) | tail -c 40000000 > /dev/null &\n"
+    reason = refused(one_unit("memory", f"{hog * 4}wait\n{SLEEP.format(0)}"))
+    must(reason == "out of memory: the unit's limit of 64 MiB", f"refused for '{reason}'")
+    print(reason)
+
+    forks = f"for i in $(seq 40); do sleep 2 & done\nwait\n{SLEEP.format(0)}"
+    worker.configure("[sandbox]\npids_max = 24\n")
+    reason = refused(one_unit("processes", forks))
+    must(reason.endswith("Cannot fork"), f"refused for '{reason}'")
+    worker.configure()
+    worker.check_all_done(lab, one_unit("processes", forks), 1, 60)
+    print("41 processes are too many for a limit of 24 and few for one of 512")
+
+    experiment = one_unit("frozen", SLEEP.format(20))
+    folder, labels = wait(60, "it runs", lambda: next(((folder, labels) for folder, labels in worker.running().items() if len(labels) == 4), None))
+    must(list(labels.values()) == ["auspex-runnerd//&auspex-sandbox (enforce)"] + [worker.TENANT] * 3, f"its processes run under {labels}")
+    events = pathlib.Path(folder) / "cgroup.events"
+    worker.configure("[governor]\nmin_free_disk_mb = 1000000000\n")
+    wait(30, "it is frozen", lambda: "frozen 1" in events.read_text())
+    wait(30, "status says so", lambda: told("status")["units"]["frozen"] == 1)
+    # Longer than it would have gone on for.
+    time.sleep(25)
+    must(lab.completed(experiment) == 0 and "frozen 1" in events.read_text(), "it went on")
+    worker.configure()
+    worker.check_all_done(lab, experiment, 1, 60)
+    print("a unit under way was frozen and went on")
+
+    experiment = one_unit("ended", "trap '' TERM\nwhile :; do sleep 1000; done\n")
+    folder, labels = wait(60, "it runs", lambda: next(((folder, labels) for folder, labels in worker.running().items() if len(labels) == 4), None))
+    auspex("abort", "ended-0", "--grace-seconds", "0")
+    wait(30, "its cgroup is gone", lambda: not pathlib.Path(folder).exists())
+    must(not [pid for pid in labels if pathlib.Path(f"/proc/{pid}").exists()], "a process of it is left")
+    wait(30, "it is given back", lambda: "aborted by the owner" in reasons(experiment))
+    # It comes again as often as it is offered.
+    at_rest(lambda: run("/usr/bin/auspex", "--system", "abort", "ended-0", "--grace-seconds", "0"))
+    print("a unit that ignores SIGTERM was ended with its cgroup")
+    worker.check_no_denials()
+
+
+def self_test():
+    code, text = run("/usr/bin/auspex", "--system", "sandbox", "self-test")
+    must(code == 0 and text.count(" held") > 180, f"the self-test ended with {code}:\n{text}")
+    print(text.splitlines()[-1])
+
+
+def newer_packages(folder):
+    """The same programs as a later version, as it would come."""
+    files = []
+    for path in worker.packages():
+        tree = pathlib.Path(folder) / path.name
+        done("dpkg-deb", "-R", path, tree)
+        control = tree / "DEBIAN" / "control"
+        old = re.search(r"^Version: (.*)$", control.read_text(), re.MULTILINE)[1]
+        control.write_text(control.read_text().replace(f"Version: {old}\n", f"Version: {old}+later\n").replace(f"(= {old})", f"(= {old}+later)"))
+        files.append(pathlib.Path(folder) / f"later-{path.name}")
+        done("dpkg-deb", "-Znone", "-b", tree, files[-1])
+    return files
+
+
+def in_flight(name, seconds):
+    """Two units that run for so long, and what waits behind them; (experiment, another) once both run."""
+    long_one = lab.submit(staged("noop", f"{name}-long", SLEEP.format(seconds)),
+                          [{"unit_id": f"{name}-long-{i}", "payload": {}} for i in range(2)])
+    wait(60, "both long units run", lambda: len(worker.running()) == 2)
+    return long_one, lab.submit(staged("robustness-sweep", name), coordinator.sweep(4))
+
+
+def identity():
+    return told("status")["worker_id"], told("key", "show")["public_key"]
+
+
+def upgrade():
+    before, pid = identity(), worker.shown("auspex-keyd.service", "MainPID")
+    with tempfile.TemporaryDirectory() as folder:
+        later = newer_packages(folder)
+        experiments = in_flight("upgrade", int(min(8 * worker.pace(), 400)))
+        text = apt("install", *later)
+    must(re.search(r"waiting for 2 running units", text), f"it did not wait for what ran:\n{text}")
+    must(version().endswith("+later"), version())
+    must(worker.shown("auspex-keyd.service", "MainPID") != pid, "the old program runs on")
+    worker.check_services()
+    worker.check_profiles()
+    must(identity() == before, f"{before} became {identity()}")
+    must(told("status")["self_paused"] is False, "it stays paused")
+    for experiment, count in zip(experiments, (2, 4)):
+        worker.check_all_done(lab, experiment, count, 60)
+        must(not lab.progress(experiment)["refusals"], f"units were given back: {lab.progress(experiment)}")
+    worker.check_no_denials()
+
+
+def before_restart():
+    KEPT.mkdir(parents=True, exist_ok=True)
+    experiments = in_flight("restart", int(min(8 * worker.pace(), 400)))
+    (KEPT / "in-flight").write_text("\n".join((*experiments, *identity())))
+    subprocess.run(["sync"], check=True)
+    must(len(worker.running()) == 2, "the long units ended too early to show anything")
+
+
+def again():
+    *experiments, name, key = (KEPT / "in-flight").read_text().split("\n")
+    # Nobody starts the worker: it is enabled.
+    worker.check_services()
+    worker.check_profiles()
+    lab.start()
+    must(identity() == (name, key), f"{name}, {key} became {identity()}")
+    for experiment, count in zip(experiments, (2, 4)):
+        worker.check_all_done(lab, experiment, count, 120)
+    worker.check_no_denials()
+
+
+def remove():
+    done("systemctl", "start", "auspex.target")
+    worker.check_services()
+    before = identity()
+    apt("remove", "auspex")
+    must(run("pgrep", "-f", "/usr/libexec/auspex")[0] == 1, "a daemon runs on")
+    must(not re.search("^auspex", pathlib.Path("/sys/kernel/security/apparmor/profiles").read_text(), re.MULTILINE), "profiles stay loaded")
+    must(not pathlib.Path("/run/auspex/keyd/owner.sock").exists(), "a socket stays")
+    must(pathlib.Path("/var/lib/auspex/keyd/key.sealed").exists(), "the key is gone")
+    must(pathlib.Path("/etc/auspex/worker.toml").exists(), "the configuration is gone")
+    apt("install", *worker.packages())
+    done("systemctl", "enable", "--now", "auspex.target")
+    worker.check_services()
+    must(identity() == before, f"{before} became {identity()}")
+
+
+def answer(word):
+    done("sh", "-c", f"echo 'auspex auspex/purge-key select {word}' | debconf-set-selections")
+
+
+def purge():
+    _, key = identity()
+    answer("keep")
+    apt("purge", *worker.PACKAGES)
+    left = [path for path in named_auspex() if not path.startswith(("/var/lib/auspex/keyd", "/etc/credstore.encrypted/auspex-keyd-seal"))]
+    must(left == ["/var/lib/auspex"], f"beside the key this is left: {left}")
+    must(worker.users() == ["auspex-keyd"], f"users: {worker.users()}")
+    # The kept key is of use.
+    apt("install", *worker.packages())
+    worker.configure()
+    done("systemctl", "enable", "--now", "auspex.target")
+    worker.check_services()
+    must(told("key", "show")["public_key"] == key, f"{key} became {told('key', 'show')}")
+    answer("delete")
+    apt("purge", *worker.PACKAGES)
+    must(not named_auspex(), f"this is left: {named_auspex()}")
+    must(not worker.users(), f"users: {worker.users()}")
+    must("auspex" not in pathlib.Path("/sys/kernel/security/apparmor/profiles").read_text(), "profiles stay loaded")
+    must("auspex/" not in done("debconf-show", "auspex"), "the answer stays")
+    must(not [line for line in done("systemctl", "list-unit-files", "--no-legend", "auspex*").splitlines() if "auspex-vm" not in line
+              and "auspex-run" not in line], "units stay")
+
+
+PARTS = {"install": install, "start": start, "work": work, "limits": limits, "self-test": self_test, "upgrade": upgrade,
+         "in-flight": before_restart, "again": again, "remove": remove, "purge": purge}
+
+
+def main(names):
+    sys.stdout.reconfigure(line_buffering=True)
+    if not names or set(names) - set(PARTS):
+        print(__doc__, file=sys.stderr)
+        return 2
+    for name in names:
+        begun = time.monotonic()
+        try:
+            PARTS[name]()
+        except (worker.Failed, RuntimeError) as failed:
+            print(f"FAILED {name}: {failed}", flush=True)
+            return 1
+        print(f"{name}: as it should be, {time.monotonic() - begun:.0f} s", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
