@@ -367,45 +367,59 @@ TEST_F(CgroupTest, ItMovesItselfAsideButNobodyWhoIsNotItsOwn) {
   };
   EXPECT_EQ(open_inside(false), 0);
   EXPECT_EQ(open_inside(true), 0);
-  // A supervisor that goes aside before it starts others, one of which makes the tree.
-  EXPECT_EQ(InChild([&] {
-              std::ofstream(base + "/cgroup.procs") << "0" << std::flush;
-              if (!StandAside().ok()) return 1;
-              if (!StandAside().ok()) return 2;  // the second is none
-              const pid_t other = fork();
-              if (other == 0) {
-                pause();
-                _exit(0);
-              }
-              const int daemon = InChild([&] {
-                const auto tree = CgroupTree::Open(folder_.path());
-                return tree->usable() && tree->base() == base && tree->InForce("cgroup-memory") ? 0
-                                                                                                : 3;
-              });
-              kill(other, SIGKILL);
-              waitpid(other, nullptr, 0);
-              return daemon;
-            }),
-            0);
-  // One who does not stand alone stays, and so does the other.
-  EXPECT_EQ(InChild([&] {
-              std::ofstream(base + "/cgroup.procs") << "0" << std::flush;
-              const pid_t other = fork();
-              if (other == 0) {
-                pause();
-                _exit(0);
-              }
-              const bool moved = StandAside().ok();
-              const bool in_base = ReadWhole("/proc/self/cgroup").ends_with("/inner\n");
-              kill(other, SIGKILL);
-              waitpid(other, nullptr, 0);
-              return moved ? 1 : in_base ? 0 : 2;
-            }),
-            0);
   EXPECT_TRUE(Eventually([&] {
     rmdir((base + "/auspex-daemon").c_str());
     return rmdir(base.c_str()) == 0;
   }));
+}
+
+// As `auspex daemon` does before it starts the others, one of which makes the tree.
+TEST_F(CgroupTest, ASupervisorGoesAsideWhereItStandsAlone) {
+  AUSPEX_NEEDS_CONTROLLER(*tree_, "memory");
+  const std::string base = Cat(Units(), "/given");
+  const auto with_another = [](const std::function<int()>& body) {
+    const pid_t other = fork();
+    if (other == 0) {
+      pause();
+      _exit(0);
+    }
+    const int result = body();
+    kill(other, SIGKILL);
+    waitpid(other, nullptr, 0);
+    return result;
+  };
+  const auto in_base = [&](const std::function<int()>& body) {
+    EXPECT_EQ(mkdir(base.c_str(), 0755), 0);
+    const int result = InChild([&] {
+      std::ofstream(base + "/cgroup.procs") << "0" << std::flush;
+      return ReadWhole("/proc/self/cgroup").ends_with("/given\n") ? body() : 9;
+    });
+    EXPECT_TRUE(Eventually([&] {
+      for (const std::string& name : UnitsIn(base)) rmdir(Cat(base, "/", name).c_str());
+      return rmdir(base.c_str()) == 0;
+    }));
+    return result;
+  };
+  EXPECT_EQ(in_base([&] {
+              if (!StandAside().ok() || !StandAside().ok()) return 1;  // the second changes nothing
+              if (!ReadWhole("/proc/self/cgroup").ends_with("/given/auspex-daemon\n")) return 2;
+              return with_another([&] {
+                return InChild([&] {
+                  const auto tree = CgroupTree::Open(folder_.path());
+                  if (!tree->usable() || tree->base() != base) return 3;
+                  return tree->InForce("cgroup-memory") ? 0 : 4;
+                });
+              });
+            }),
+            0);
+  EXPECT_EQ(in_base([&] {
+              return with_another([&] {
+                if (StandAside().ok()) return 1;
+                return ReadWhole("/proc/self/cgroup").ends_with("/given\n") ? 0 : 2;
+              });
+            }),
+            0)
+      << "who does not stand alone stays";
 }
 
 }  // namespace
