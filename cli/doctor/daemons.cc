@@ -82,7 +82,7 @@ void CheckSandbox(Worker& worker, Checks& checks) {
     return;
   }
   checks.push_back({"runnerd", Health::kOk, "answers"});
-  const runnerd_v1::Layer* optional = nullptr;
+  std::string without, remedy;  // the first remedy: probe has all
   int in_force = 0;
   for (const runnerd_v1::Layer& layer : probe->layers()) {
     in_force += layer.in_force();
@@ -93,14 +93,14 @@ void CheckSandbox(Worker& worker, Checks& checks) {
                         Clean(layer.remedy())});
       return;
     }
-    if (optional == nullptr) optional = &layer;
+    if (without.empty()) remedy = Clean(layer.remedy());
+    without += Cat(without.empty() ? "" : ", ", Clean(layer.name()));
   }
   if (!probe->ok()) {
     checks.push_back(
         {"sandbox", Health::kFailure, Clean(probe->failure()), "auspex sandbox probe"});
-  } else if (optional != nullptr) {
-    checks.push_back({"sandbox", Health::kWarning, Cat("works, without ", Clean(optional->name())),
-                      Clean(optional->remedy())});
+  } else if (!without.empty()) {
+    checks.push_back({"sandbox", Health::kWarning, Cat("works, without ", without), remedy});
   } else {
     checks.push_back({"sandbox", Health::kOk, Cat("works; ", in_force, " layers in force")});
   }

@@ -38,8 +38,10 @@ int RunBootstrap(Session& session, const BootstrapVerbOptions& options) {
                          {"tier", Cat("T", outcome.trust_tier)},
                          {"pubkey", Clean(outcome.public_key_hex)},
                          {"coordinator", Clean(outcome.base_url)}});
-  if (!outcome.already_enrolled) {
-    session.output.Line(Cat("next: ", session.output.program(), " daemon"));
+  // With services, or beside a daemon, it is at work already.
+  if (!outcome.already_enrolled && worker.daemons().started_any()) {
+    const std::string program = session.output.program();
+    session.output.Line(Cat("next: ", program, " service install, or ", program, " daemon"));
   }
   return kExitOk;
 }
