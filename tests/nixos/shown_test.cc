@@ -20,10 +20,9 @@ std::vector<std::string> Sources(bool system_files) {
   spec.system_files = system_files;
   std::vector<std::string> sources;
   for (const ShownPlace& place : ShownPlaces(host, spec)) {
-    EXPECT_FALSE(place.writable) << place.source;
     if (place.source == kSystemTree) {
       EXPECT_EQ(place.destination, kSystemTree);
-      EXPECT_EQ(place.owner, ShownPlace::Owner::kSystem);
+      EXPECT_EQ(place.kind, ShownPlace::Kind::kFolder);
     }
     sources.push_back(place.source);
   }
