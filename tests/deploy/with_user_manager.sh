@@ -36,6 +36,7 @@ base=/sys/fs/cgroup${own%/}/auspex-test-$$-$RANDOM
 mkdir -p "$base/init" && chown -R 1000:1000 "$base" && echo 0 > "$base/init/cgroup.procs" || exit 1
 
 test=${1/#"$(dirname "$AUSPEX_BIN_DIR")"//run/auspex-test/build}
+test=${test/#"$AUSPEX_SOURCE_DIR"//run/auspex-test/source}
 shift
 setpriv --reuid=1000 --regid=1000 --clear-groups env -i HOME=/home/owner USER=owner XDG_RUNTIME_DIR=/run/user/1000 LANG=C.UTF-8 \
   PATH=/usr/bin:/bin AUSPEX_USER_MANAGER=1 AUSPEX_BIN_DIR=/run/auspex-test/build/bin AUSPEX_SOURCE_DIR=/run/auspex-test/source \

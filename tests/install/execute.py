@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""execute.py SECTION: executes the commands of one section of docs/INSTALL.md in their order, as a person who has Auspex installed, beside a
+real service manager of that person (tests/deploy/with_user_manager.sh, which starts this). Each command must end with 0. In the place of the
+public coordinator there is one on the loopback, named in the person's worker.toml; in the place of an installation, the build's programs in
+front of PATH."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import guide  # noqa: E402
+
+SOURCE = pathlib.Path(os.environ["AUSPEX_SOURCE_DIR"])
+BIN = pathlib.Path(os.environ["AUSPEX_BIN_DIR"])
+PATIENCE = 30 * float(os.environ.get("AUSPEX_TEST_PACE") or "1")
+SKIPPED = 77
+
+
+def start_coordinator(folder):
+    """A coordinator on the loopback, and the configuration that names it."""
+    port_file, log = folder / "port", folder / "log"
+    with open(log, "wb") as sink:
+        process = subprocess.Popen([BIN / "auspex-coordd", "--state", folder, "--listen", "127.0.0.1:0", "--port-file", port_file],
+                                   stdin=subprocess.DEVNULL, stdout=sink, stderr=sink)
+    until = time.monotonic() + PATIENCE
+    while not (port_file.exists() and port_file.read_text().strip()):
+        if time.monotonic() > until or process.poll() is not None:
+            raise SystemExit(f"the coordinator did not start: {log.read_text()}")
+        time.sleep(0.1)
+    configuration = pathlib.Path.home() / ".config/auspex"
+    configuration.mkdir(parents=True)
+    (configuration / "worker.toml").write_text(f'[coordinator]\nurl = "http://127.0.0.1:{port_file.read_text().strip()}"\n')
+    return process
+
+
+def execute(command, answer):
+    """Runs one command line of the guide; its exit code and what it said."""
+    done = subprocess.run(["sh", "-c", command], env=os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"}, cwd=pathlib.Path.home(),
+                          input=(answer + "\n").encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE * 5, check=False)
+    return done.returncode, done.stdout.decode(errors="replace")
+
+
+def main():
+    name = sys.argv[1]
+    commands, sections, exceptions, answers = guide.read(SOURCE)
+    if name not in commands or not any(section.name == name and section.test for section in sections):
+        raise SystemExit(f"'{name}' is no section that is executed")
+    if "AUSPEX_USER_MANAGER" not in os.environ:
+        print("not executed: it needs root and systemd, for tests/deploy/with_user_manager.sh")
+        sys.exit(1 if os.environ.get("AUSPEX_REQUIRE_FULL") == "1" else SKIPPED)
+    executed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        coordinator = start_coordinator(pathlib.Path(folder))
+        try:
+            for command in commands[name]:
+                if command in exceptions:
+                    print(f"- {command}\n  not here: {exceptions[command]}", flush=True)
+                    continue
+                print(f"$ {command}", flush=True)
+                code, said = execute(command, answers.get(command, ""))
+                print(said + f"-> {code}", flush=True)
+                if code != 0:
+                    raise SystemExit(f"'{command}' ended with {code}")
+                executed += 1
+        finally:
+            coordinator.terminate()
+            coordinator.wait()
+    if executed == 0:
+        raise SystemExit("nothing was executed")
+    print(f"executed {executed} commands of '{name}'")
+
+
+if __name__ == "__main__":
+    main()

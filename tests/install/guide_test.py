@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""Each command of docs/INSTALL.md is executed by exactly one test, or is listed with the reason why not."""
+
+import os
+import pathlib
+import re
+import sys
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+SOURCE = pathlib.Path(os.environ.get("AUSPEX_SOURCE_DIR", HERE.parent.parent))
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(HERE))
+import guide  # noqa: E402
+
+
+class TheGuide(unittest.TestCase):
+    def setUp(self):
+        self.commands, self.sections, self.exceptions, self.answers = guide.read(SOURCE)
+        tests = (HERE / "CMakeLists.txt").read_text(encoding="utf-8")
+        self.tests = dict(re.findall(r'^install_section\((\w+) "([^"]+)"\)$', tests, re.MULTILINE))
+
+    def test_every_section_with_commands_is_in_the_table_once(self):
+        self.assertEqual(sorted(self.commands), sorted(section.name for section in self.sections))
+
+    def test_every_section_that_is_to_be_executed_is_executed_by_one_test(self):
+        self.assertEqual(self.tests, {section.test: section.name for section in self.sections if section.test})
+        for name in self.tests.values():
+            self.assertTrue([command for command in self.commands[name] if command not in self.exceptions], name)
+
+    def test_what_is_excepted_or_answered_stands_in_an_executed_section(self):
+        executed = {command for section in self.sections if section.test for command in self.commands[section.name]}
+        for command in [*self.exceptions, *self.answers]:
+            self.assertIn(command, executed)
+
+    def test_a_command_is_read_without_its_comment_and_text_is_no_command(self):
+        text = "# A\n\ntext\n\n    one 'a#b'    # why\n    two | sudo three\n\n## B\n\n- list\n\n## C\n\n    four\n"
+        self.assertEqual(guide.commands_of(text), {"A": ["one 'a#b'", "two | sudo three"], "C": ["four"]})
+
+    def test_a_table_that_says_two_things_or_nothing_is_refused(self):
+        for text in ("[[section]]\nname = 'A'\n", "[[section]]\nname = 'A'\ntest = 't'\nreason = 'b'\n",
+                     "[[exception]]\ncommand = 'a'\nreason = ''\n", "[[other]]\n"):
+            with self.assertRaises(guide.GuideError):
+                guide.table_of(text)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
