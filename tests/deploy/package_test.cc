@@ -171,7 +171,11 @@ for name in keyd stated runnerd data; do mkdir -p "/var/lib/auspex/$name"; echo 
 echo x > /etc/credstore.encrypted/auspex-keyd-seal; echo x > /etc/auspex/worker.toml
 cp "$2/debian/auspex.postrm" /var/lib/dpkg/info/auspex.postrm; chmod 755 /var/lib/dpkg/info/auspex.postrm
 export DEBIAN_FRONTEND=noninteractive
+# The question becomes known at the installation; at a purge dpkg has taken its text away.
 cp "$2/debian/auspex.templates" /var/lib/dpkg/info/
+sed '/#DEBHELPER#/,$d' "$2/debian/auspex.postinst" > /var/lib/dpkg/info/auspex.postinst; chmod 755 /var/lib/dpkg/info/auspex.postinst
+/var/lib/dpkg/info/auspex.postinst configure ""
+rm /var/lib/dpkg/info/auspex.templates
 [ -z "$3" ] || echo "auspex auspex/purge-key select $3" | debconf-set-selections
 /var/lib/dpkg/info/auspex.postrm purge >/dev/null
 find /var/lib/auspex /etc/auspex /etc/credstore.encrypted/auspex-keyd-seal -type f 2>/dev/null || true
