@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // `auspex service` with a person's real service manager: install, enrol, work, be killed, be misconfigured, uninstall. It changes that
-// person's services: it runs beside a manager of its own (with_user_manager.sh), and in the machine of ./dev vm. The tests follow each
-// other.
+// person's services, so it runs beside a manager of its own (with_user_manager.sh). It can also run as the person of the machine of ./dev
+// vm, where cgroup v2 has controllers; no row of tests/vm/runs.toml does so. The tests follow each other.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/ptrace.h>
