@@ -14,12 +14,16 @@
 #include "common/files/files.h"
 #include "common/ipc/channel.h"
 #include "runnerd/leftovers.h"
+#include "tests/support/pace.h"
 
 namespace auspex::runnerd {
 
 namespace rpc = stated::v1;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+
+// What a test is ready to wait on this machine.
+static seconds Patience(int on_a_host) { return seconds(static_cast<int>(on_a_host * TestPace())); }
 
 int FakeStated::Running() const {
   return static_cast<int>(std::count_if(units_.begin(), units_.end(), [](const auto& u) {
@@ -52,7 +56,7 @@ void FakeStated::End(const std::string& id) {
 
 FakeStated::Known FakeStated::WaitFor(const std::string& id, State state) {
   std::unique_lock lock(mutex_);
-  const bool reached = changed_.wait_for(lock, seconds(testing::Test::HasFailure() ? 1 : 20),
+  const bool reached = changed_.wait_for(lock, Patience(testing::Test::HasFailure() ? 1 : 20),
                                          [&] { return units_["asg-" + id].state == state; });
   EXPECT_TRUE(reached) << id << " is in state " << static_cast<int>(units_["asg-" + id].state)
                        << ": " << units_["asg-" + id].refusal.ShortDebugString();
@@ -61,14 +65,14 @@ FakeStated::Known FakeStated::WaitFor(const std::string& id, State state) {
 
 std::string FakeStated::WaitForCapabilities() {
   std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, seconds(20), [&] { return !capabilities_.empty(); });
+  changed_.wait_for(lock, Patience(20), [&] { return !capabilities_.empty(); });
   return capabilities_;
 }
 
 rpc::Condition FakeStated::WaitForStrain(const std::string& word) {
   std::unique_lock lock(mutex_);
   const bool told = changed_.wait_for(
-      lock, seconds(20), [&] { return condition_.has_value() && condition_->strain() == word; });
+      lock, Patience(20), [&] { return condition_.has_value() && condition_->strain() == word; });
   EXPECT_TRUE(told) << "runnerd never told '" << word << "'";
   return condition_.value_or(rpc::Condition());
 }
@@ -76,7 +80,7 @@ rpc::Condition FakeStated::WaitForStrain(const std::string& word) {
 void FakeStated::WaitForSlots(uint32_t slots) {
   std::unique_lock lock(mutex_);
   EXPECT_TRUE(changed_.wait_for(
-      lock, seconds(20), [&] { return condition_.has_value() && condition_->slots() == slots; }))
+      lock, Patience(20), [&] { return condition_.has_value() && condition_->slots() == slots; }))
       << "runnerd never told " << slots << " slots";
 }
 
