@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // accept, unpin, refuse, abort, pause, unpause: the owner's word on experiments and units.
+#include <algorithm>
+
 #include "cli/verbs/arguments.h"
 #include "cli/worker.h"
 #include "common/base/cat.h"
+#include "common/base/status_macros.h"
 
 namespace auspex::cli {
 namespace {
@@ -75,21 +78,24 @@ int RunRefuse(Session& session, const UnitOptions& options) {
   return kExitOk;
 }
 
+// Every unit that was ever offered, or refused by hand, has a row beside those of aborts, which are
+// written in every case.
+absl::StatusOr<bool> WasOffered(Worker& worker, const std::string& unit) {
+  stated_v1::ListAuditRequest request;
+  request.set_unit_id(unit);
+  request.set_limit(10'000);
+  ASSIGN_OR_RETURN(const stated_v1::ListAuditResponse rows, worker->ListAudit(request));
+  return std::any_of(rows.rows().begin(), rows.rows().end(), [](const stated_v1::AuditRow& row) {
+    return row.action().rfind("abort", 0) != 0;
+  });
+}
+
 int RunAbort(Session& session, const UnitOptions& options) {
   Worker worker(session);
   if (absl::Status need = worker.Need({"stated"}); !need.ok())
     return Failed(session, "abort", need);
-  // Every unit that was ever offered has a row.
-  stated_v1::ListAuditRequest rows;
-  rows.set_unit_id(options.unit);
-  rows.set_limit(1);
-  const absl::StatusOr<stated_v1::ListAuditResponse> known = worker->ListAudit(rows);
+  const absl::StatusOr<bool> known = WasOffered(worker, options.unit);
   if (!known.ok()) return Failed(session, "abort", known.status());
-  if (known->rows().empty()) {
-    session.output.Error("abort", Cat("unit ", options.unit, " is not known to this worker"),
-                         Cat(session.output.program(), " queue shows those that are"));
-    return kExitFailure;
-  }
   // Without runnerd no unit runs: it ends all of them when it stops.
   std::string outcome = "abort_not_running", reason = "runnerd does not run";
   if (worker.daemons().Answers("runnerd")) {
@@ -113,7 +119,10 @@ int RunAbort(Session& session, const UnitOptions& options) {
   } else {
     session.output.Line(Cat("unit ", options.unit, ": ", Clean(outcome), " (", Clean(reason), ")"));
   }
-  return kExitOk;
+  if (*known) return kExitOk;
+  session.output.Error("abort", Cat("unit ", options.unit, " is not known to this worker"),
+                       Cat(session.output.program(), " queue shows those that are"));
+  return kExitFailure;
 }
 
 int SetPause(Session& session, bool paused) {

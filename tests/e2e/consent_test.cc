@@ -157,7 +157,9 @@ TEST_F(LabTest, AbortEndsAUnitAtOnceAndSaysHow) {
   EXPECT_EQ(worker.VerbJson({"abort", "hard-0"})["outcome"], "abort_not_running");
   const Json not_running = AuditRow(worker, "abort_not_running");
   EXPECT_EQ(not_running["unit_id"], "hard-0");
-  EXPECT_EQ(worker.VerbJson({"abort", "nobody-knows-it"})["outcome"], "abort_not_running");
+  const auto unknown = worker.Verb({"abort", "nobody-knows-it"}, 30);
+  EXPECT_EQ(unknown.code, 1);
+  EXPECT_THAT(unknown.err, HasSubstr("not known to this worker"));
   EXPECT_EQ(AuditRow(worker, "abort_not_running")["unit_id"], "nobody-knows-it");
   EXPECT_TRUE(AuditRow(worker, "aborted_sigterm").is_object());
   EXPECT_TRUE(AuditRow(worker, "aborted_sigkill").is_object());
