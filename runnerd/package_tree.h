@@ -32,7 +32,8 @@ struct PackageTree {
   // name and what to do; empty: nobody may. Access lists show in the mode of the group.
   std::string changeable;
   // SHA-256 over every entry's name, identity, size, mode and times of change: equal fingerprints
-  // mean that nobody wrote to the tree since (the time of an inode's change cannot be set).
+  // mean that nobody wrote to the tree since (the time of an inode's change cannot be set), unless in
+  // the same tick of the kernel's clock as the change before (4 ms on Debian).
   std::string fingerprint;
 };
 
