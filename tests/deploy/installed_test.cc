@@ -11,8 +11,9 @@
 #include <filesystem>
 #include <set>
 
-#include "tests/deploy/unit_file.h"
+#include "tests/deploy/services.h"
 #include "tests/e2e/lab.h"
+#include "tests/support/pace.h"
 #include "tests/support/skip.h"
 
 namespace auspex::deploy {
@@ -24,31 +25,21 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-const std::vector<std::string> kDaemons = {"keyd", "stated", "netd", "runnerd"};
 constexpr char kConfig[] = "/etc/auspex/worker.toml";
 
 // What guest.py of tests/vm leaves, and no host has.
 bool InTheMachine() { return ::access("/var/lib/auspex-vm/plan.json", F_OK) == 0; }
 
-double Pace() {
-  const char* pace = std::getenv("AUSPEX_TEST_PACE");
-  return pace == nullptr ? 1 : std::max(1.0, std::atof(pace));
-}
-
 e2e::Finished Execute(const std::vector<std::string>& command) {
-  return e2e::RunCommand(command, 30 * Pace());
+  return e2e::RunCommand(command, 30 * TestPace());
 }
-e2e::Finished Systemctl(std::vector<std::string> words) {
-  words.insert(words.begin(), "/usr/bin/systemctl");
-  return Execute(words);
+Services Manager() { return {Execute, {"/usr/bin/systemctl"}}; }
+e2e::Finished Systemctl(const std::vector<std::string>& words) {
+  return Manager().Systemctl(words);
 }
 std::string Property(const std::string& unit, const std::string& name) {
-  std::string value = Systemctl({"show", "--value", "--property=" + name, unit}).out;
-  while (value.ends_with("\n")) value.pop_back();
-  return value;
+  return Manager().Property(unit, name);
 }
-std::string Service(const std::string& daemon) { return "auspex-" + daemon + ".service"; }
-bool Active(const std::string& unit) { return Property(unit, "ActiveState") == "active"; }
 e2e::Finished Auspex(std::vector<std::string> words) {
   words.insert(words.begin(), {"/usr/bin/auspex", "--system"});
   return Execute(words);
@@ -68,7 +59,7 @@ void Install() {
     if (name.ends_with(".deb") && name.find("dbgsym") == std::string::npos)
       command.push_back(entry.path());
   }
-  const e2e::Finished finished = e2e::RunCommand(command, 60 * Pace());
+  const e2e::Finished finished = e2e::RunCommand(command, 60 * TestPace());
   ASSERT_EQ(finished.code, 0) << finished.out << finished.err;
 }
 
@@ -100,25 +91,15 @@ class Installed : public ::testing::Test {
   }
 
   static void Configure(const std::string& more) {
-    e2e::WriteText(kConfig, "[coordinator]\nurl = \"" + coordinator_->url() +
-                                "\"\nheartbeat_interval_seconds = 1\n"
-                                "assignment_poll_interval_seconds = 0.2\n"
-                                "[executor]\nexecute_tenant_code = \"provisioned\"\n"
-                                "[resources]\nslots = 2\n" +
-                                more);
+    e2e::WriteText(kConfig, WorkerSettings(coordinator_->url(), more));
     ASSERT_EQ(::chmod(kConfig, 0644), 0);
   }
-  static bool AllActive() {
-    return e2e::Eventually(30 * Pace(), [] {
-      return std::all_of(kDaemons.begin(), kDaemons.end(),
-                         [](const std::string& daemon) { return Active(Service(daemon)); });
-    });
-  }
+  static bool AllActive() { return Manager().AllActive(); }
   static bool Compute(const std::string& label, int units) {
     const e2e::Package noop = e2e::Pack("noop", label);
     const std::string experiment =
         coordinator_->Submit(noop.manifest, e2e::Units(units), 1, noop.archive_base64);
-    return coordinator_->WaitCompleted(experiment, units, 60 * Pace());
+    return coordinator_->WaitCompleted(experiment, units, 60 * TestPace());
   }
 
   static e2e::TempFolder* folder_;
@@ -158,13 +139,13 @@ TEST_F(Installed, TwentyUnitsRunStrictAndTheirReceiptsAreVerified) {
   const e2e::Package noop = e2e::Pack("noop", "installed-twenty");
   const std::string experiment =
       coordinator_->Submit(noop.manifest, e2e::Units(kUnits), 1, noop.archive_base64);
-  ASSERT_TRUE(coordinator_->WaitCompleted(experiment, kUnits, 120 * Pace()))
+  ASSERT_TRUE(coordinator_->WaitCompleted(experiment, kUnits, 120 * TestPace()))
       << coordinator_->Progress(experiment) << Auspex({"sandbox", "check"}).out;
   const e2e::Json results = coordinator_->Results(experiment);
   for (const e2e::Json& unit : results["units"]) {
     for (const e2e::Json& result : unit["results"]) EXPECT_EQ(result["ran_under"], "strict");
   }
-  EXPECT_TRUE(e2e::Eventually(30 * Pace(), [] {
+  EXPECT_TRUE(e2e::Eventually(30 * TestPace(), [] {
     const e2e::Json list = e2e::Json::parse(
         Auspex({"receipts", "list", "--limit", "100", "--json"}).out, nullptr, false);
     if (!list.is_object() || list["results"].size() != kUnits) return false;
@@ -177,21 +158,13 @@ TEST_F(Installed, TwentyUnitsRunStrictAndTheirReceiptsAreVerified) {
 // systemd's own child ends the daemon; its socket holds what is asked meanwhile.
 TEST_F(Installed, AKilledDaemonIsStartedAgainAndWorkGoesOn) {
   for (const std::string& daemon : kDaemons) {
-    const std::string pid = Property(Service(daemon), "MainPID");
-    ASSERT_EQ(Systemctl({"kill", "--signal=KILL", "--kill-whom=main", Service(daemon)}).code, 0);
-    EXPECT_TRUE(e2e::Eventually(30 * Pace(), [&] {
-      return Active(Service(daemon)) && Property(Service(daemon), "MainPID") != pid;
-    })) << daemon;
+    EXPECT_TRUE(Manager().ComesBackAfter("KILL", daemon, 30)) << daemon;
   }
   EXPECT_TRUE(Compute("installed-killed", 2));
 }
 
 TEST_F(Installed, AHangingDaemonMeetsTheWatchdog) {
-  const std::string pid = Property(Service("stated"), "MainPID");
-  ASSERT_EQ(Systemctl({"kill", "--signal=STOP", "--kill-whom=main", Service("stated")}).code, 0);
-  EXPECT_TRUE(e2e::Eventually(90 * Pace(), [&] {
-    return Active(Service("stated")) && Property(Service("stated"), "MainPID") != pid;
-  }));
+  EXPECT_TRUE(Manager().ComesBackAfter("STOP", "stated", 90));
   EXPECT_THAT(Journal(Service("stated")), HasSubstr("atchdog"));
 }
 
@@ -199,10 +172,10 @@ TEST_F(Installed, RestartingEverythingWithWorkInFlightLosesNothing) {
   const e2e::Package noop = e2e::Pack("noop", "installed-restart");
   const std::string experiment =
       coordinator_->Submit(noop.manifest, e2e::Units(10), 1, noop.archive_base64);
-  ASSERT_TRUE(coordinator_->WaitCompleted(experiment, 1, 60 * Pace()));
+  ASSERT_TRUE(coordinator_->WaitCompleted(experiment, 1, 60 * TestPace()));
   ASSERT_EQ(Systemctl({"restart", "auspex.target"}).code, 0);
   ASSERT_TRUE(AllActive());
-  ASSERT_TRUE(coordinator_->WaitCompleted(experiment, 10, 120 * Pace()))
+  ASSERT_TRUE(coordinator_->WaitCompleted(experiment, 10, 120 * TestPace()))
       << coordinator_->Progress(experiment);
   std::set<std::string> once;
   const e2e::Json results = coordinator_->Results(experiment);
@@ -214,11 +187,7 @@ TEST_F(Installed, RestartingEverythingWithWorkInFlightLosesNothing) {
 TEST_F(Installed, AWrongConfigurationIsNotTriedAgainAndAgain) {
   Configure("no_such_key = 1\n");
   for (const std::string& daemon : kDaemons) Systemctl({"restart", Service(daemon)});
-  EXPECT_TRUE(e2e::Eventually(20 * Pace(), [] {
-    return std::all_of(kDaemons.begin(), kDaemons.end(), [](const std::string& daemon) {
-      return Property(Service(daemon), "ActiveState") == "failed";
-    });
-  }));
+  EXPECT_TRUE(Manager().AllReach("failed"));
   for (const std::string& daemon : kDaemons) {
     EXPECT_EQ(Property(Service(daemon), "NRestarts"), "0") << daemon;
     EXPECT_THAT(Journal(Service(daemon)), HasSubstr("no_such_key")) << daemon;
@@ -244,10 +213,10 @@ TEST_F(Installed, AMemberOfTheGroupUsesTheCommandAndAStrangerDoesNot) {
 TEST_F(Installed, StoppingTheTargetLeavesNoProcessAndNoSocket) {
   ASSERT_EQ(Systemctl({"stop", "auspex.target"}).code, 0);
   EXPECT_TRUE(e2e::Eventually(
-      30 * Pace(), [] { return e2e::PidsNaming("/usr/libexec/auspex", "--system").empty(); }));
+      30 * TestPace(), [] { return e2e::PidsNaming("/usr/libexec/auspex", "--system").empty(); }));
   // systemd closes them after the last service, which the stop of a target does not wait for.
   EXPECT_TRUE(e2e::Eventually(
-      30 * Pace(), [] { return !std::filesystem::exists("/run/auspex/keyd/owner.sock"); }));
+      30 * TestPace(), [] { return !std::filesystem::exists("/run/auspex/keyd/owner.sock"); }));
   for (const std::string& daemon : kDaemons)
     EXPECT_NE(Property(Service(daemon), "ActiveState"), "failed") << daemon;
 }

@@ -15,6 +15,7 @@
 #include <memory>
 
 #include "tests/deploy/service_host.h"
+#include "tests/deploy/services.h"
 #include "tests/deploy/unit_file.h"
 #include "tests/e2e/lab.h"
 #include "tests/support/skip.h"
@@ -29,7 +30,6 @@ using ::testing::Not;
 using ::testing::StartsWith;
 
 // In the order in which nobody waits.
-const std::vector<std::string> kDaemons = {"keyd", "stated", "runnerd", "netd"};
 const char* const kRoles[] = {"keyd/request", "keyd/result",  "keyd/owner", "stated/net",
                               "stated/run",   "stated/owner", "netd/owner", "runnerd/owner"};
 

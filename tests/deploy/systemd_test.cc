@@ -9,6 +9,7 @@
 #include <map>
 
 #include "runnerd/seccomp_policy.h"
+#include "tests/deploy/services.h"
 #include "tests/deploy/unit_file.h"
 #include "tests/e2e/harness.h"
 #include "tests/support/skip.h"
@@ -22,10 +23,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-
-const std::vector<std::string> kDaemons = {"keyd", "netd", "runnerd", "stated"};
-
-std::string Service(const std::string& daemon) { return "auspex-" + daemon + ".service"; }
 
 // All units in a folder, with our programs where this build has them: systemd looks at whether they can be started.
 std::vector<std::string> InstallInto(const testing::TempDir& folder) {

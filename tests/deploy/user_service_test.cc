@@ -13,8 +13,9 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "tests/deploy/unit_file.h"
+#include "tests/deploy/services.h"
 #include "tests/e2e/lab.h"
+#include "tests/support/pace.h"
 #include "tests/support/skip.h"
 
 namespace auspex::deploy {
@@ -26,7 +27,6 @@ using ::testing::Not;
 
 namespace fs = std::filesystem;
 
-const std::vector<std::string> kDaemons = {"keyd", "stated", "netd", "runnerd"};
 // The person of the machine.
 constexpr char kHome[] = "/home/owner";
 constexpr char kUnits[] = "/home/owner/.config/systemd/user";
@@ -40,30 +40,21 @@ bool HasAPerson() {
          std::getenv("XDG_RUNTIME_DIR") != nullptr;
 }
 
-double Pace() {
-  const char* pace = std::getenv("AUSPEX_TEST_PACE");
-  return pace == nullptr ? 1 : std::max(1.0, std::atof(pace));
-}
-
 e2e::Finished Execute(const std::vector<std::string>& command) {
-  return e2e::RunCommand(command, 60 * Pace(),
+  return e2e::RunCommand(command, 60 * TestPace(),
                          {{"HOME", kHome}, {"XDG_RUNTIME_DIR", std::getenv("XDG_RUNTIME_DIR")}});
 }
 e2e::Finished Auspex(std::vector<std::string> words) {
   words.insert(words.begin(), e2e::Program("auspex"));
   return Execute(words);
 }
-e2e::Finished Systemctl(std::vector<std::string> words) {
-  words.insert(words.begin(), {"/usr/bin/systemctl", "--user"});
-  return Execute(words);
+Services Manager() { return {Execute, {"/usr/bin/systemctl", "--user"}}; }
+e2e::Finished Systemctl(const std::vector<std::string>& words) {
+  return Manager().Systemctl(words);
 }
 std::string Property(const std::string& unit, const std::string& name) {
-  std::string value = Systemctl({"show", "--value", "--property=" + name, unit}).out;
-  while (value.ends_with("\n")) value.pop_back();
-  return value;
+  return Manager().Property(unit, name);
 }
-std::string Service(const std::string& daemon) { return "auspex-" + daemon + ".service"; }
-bool Active(const std::string& unit) { return Property(unit, "ActiveState") == "active"; }
 std::vector<std::string> OurFiles() {
   std::vector<std::string> names;
   std::error_code error;
@@ -108,24 +99,14 @@ class UserService : public ::testing::Test {
     AUSPEX_SKIP_UNLESS(HasAPerson(), "root and systemd, for with_user_manager.sh; or ./dev vm");
   }
   static void Configure(const std::string& more) {
-    e2e::WriteText(kConfig, "[coordinator]\nurl = \"" + coordinator_->url() +
-                                "\"\nheartbeat_interval_seconds = 1\n"
-                                "assignment_poll_interval_seconds = 0.2\n"
-                                "[executor]\nexecute_tenant_code = \"provisioned\"\n"
-                                "[resources]\nslots = 2\n" +
-                                more);
+    e2e::WriteText(kConfig, WorkerSettings(coordinator_->url(), more));
   }
-  static bool AllActive() {
-    return e2e::Eventually(30 * Pace(), [] {
-      return std::all_of(kDaemons.begin(), kDaemons.end(),
-                         [](const std::string& daemon) { return Active(Service(daemon)); });
-    });
-  }
+  static bool AllActive() { return Manager().AllActive(); }
   static bool Compute(const std::string& label, int units) {
     const e2e::Package noop = e2e::Pack("noop", label);
     const std::string experiment =
         coordinator_->Submit(noop.manifest, e2e::Units(units), 1, noop.archive_base64);
-    if (!coordinator_->WaitCompleted(experiment, units, 60 * Pace())) return false;
+    if (!coordinator_->WaitCompleted(experiment, units, 60 * TestPace())) return false;
     const e2e::Json results = coordinator_->Results(experiment);
     for (const e2e::Json& unit : results["units"]) {
       for (const e2e::Json& result : unit["results"]) EXPECT_EQ(result["ran_under"], "strict");
@@ -222,11 +203,7 @@ TEST_F(UserService, NoProcessOfThePersonLooksIntoKeyd) {
 
 TEST_F(UserService, AKilledDaemonIsStartedAgainAndWorkGoesOn) {
   for (const std::string& daemon : kDaemons) {
-    const std::string pid = Property(Service(daemon), "MainPID");
-    ASSERT_EQ(Systemctl({"kill", "--signal=KILL", "--kill-whom=main", Service(daemon)}).code, 0);
-    EXPECT_TRUE(e2e::Eventually(30 * Pace(), [&] {
-      return Active(Service(daemon)) && Property(Service(daemon), "MainPID") != pid;
-    })) << daemon;
+    EXPECT_TRUE(Manager().ComesBackAfter("KILL", daemon, 30)) << daemon;
   }
   EXPECT_TRUE(Compute("user-service-killed", 1));
 }
@@ -284,11 +261,7 @@ TEST_F(UserService, StatusSaysWhatEachUnitDoes) {
 TEST_F(UserService, AWrongConfigurationIsNotTriedAgainAndAgain) {
   Configure("no_such_key = 1\n");
   for (const std::string& daemon : kDaemons) Systemctl({"restart", Service(daemon)});
-  EXPECT_TRUE(e2e::Eventually(20 * Pace(), [] {
-    return std::all_of(kDaemons.begin(), kDaemons.end(), [](const std::string& daemon) {
-      return Property(Service(daemon), "ActiveState") == "failed";
-    });
-  }));
+  EXPECT_TRUE(Manager().AllReach("failed"));
   for (const std::string& daemon : kDaemons) {
     EXPECT_EQ(Property(Service(daemon), "NRestarts"), "0") << daemon;
     EXPECT_EQ(Property(Service(daemon), "ExecMainStatus"), "2") << daemon;
@@ -308,7 +281,7 @@ TEST_F(UserService, UninstallLeavesNothingOfItAndKeepsTheState) {
   EXPECT_THAT(removed.out, HasSubstr("left, not written by this command: auspex-keyd.service.d"));
   EXPECT_THAT(e2e::ReadText(std::string(kUnits) + "/auspex-keyd.service.d/log.conf"),
               HasSubstr("keyd.log"));
-  EXPECT_TRUE(e2e::Eventually(30 * Pace(), [] {
+  EXPECT_TRUE(e2e::Eventually(30 * TestPace(), [] {
     return std::all_of(kDaemons.begin(), kDaemons.end(), [](const std::string& daemon) {
       return e2e::PidsNaming("bin/auspex-" + daemon, "auspex-").empty();
     });

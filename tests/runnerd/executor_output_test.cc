@@ -109,5 +109,22 @@ TEST(ExecutorOutput, RawTextMustHaveAUtf8Form) {
   EXPECT_EQ(Read("{\"payload\":{\"raw_response\":\"\\ud83d\\ude00\"}}", true), "ok {}");
 }
 
+TEST(ExecutorOutput, LimitsOfThePayload) {
+  const UnitId unit = *UnitId::Parse("u");
+  EXPECT_TRUE(ParseExecutorOutput("{\"payload\":{}}", unit, false, 0).ok());
+  EXPECT_EQ(ParseExecutorOutput("{\"payload\":{}}", unit, false, 0)->completed_at,
+            "1970-01-01T00:00:00+00:00");
+  // One octet of text can become six in canonical form.
+  std::string text = "{\"payload\":{\"x\":\"";
+  for (int i = 0; i < 600'000; ++i) text += "\xc3\xa9";
+  EXPECT_FALSE(ParseExecutorOutput(text + "\"}}", unit, false, 0).ok());
+  EXPECT_FALSE(
+      ParseExecutorOutput("{\"payload\":{\"raw_response\":\"\\ud800\"}}", unit, true, 0).ok());
+  EXPECT_EQ(
+      ParseExecutorOutput("{\"payload\":{\"raw_response\":7}}", unit, true, 0)->canonical_payload,
+      "{}");
+  EXPECT_FALSE(ParseExecutorOutput("{\"payload\":{\"a\":1,\"a\":1.0}}", unit, false, 0).ok());
+}
+
 }  // namespace
 }  // namespace auspex::runnerd

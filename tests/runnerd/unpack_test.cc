@@ -1,32 +1,30 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// Packages: archives taken apart under limits, digests, the sealed store, and every kind of archive
-// that must not get in.
+// Archives taken apart under limits, and what of it comes over auspex-unpack's pipe: every kind of archive and of stream that must
+// not get in.
+#include "runnerd/unpack/unpack.h"
+
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <thread>
 
 #include "common/base/cat.h"
-#include "common/json/canonical.h"
-#include "runnerd/package_tree.h"
 #include "runnerd/sandbox_run.h"
 #include "runnerd/unpack/folder_writer.h"
 #include "runnerd/unpack/stream.h"
-#include "runnerd/unpack/unpack.h"
 #include "tests/runnerd/fixture.h"
-#include "tests/support/skip.h"
 
 namespace auspex::runnerd {
 namespace {
 
 using testing::HasSubstr;
+using testing::StartsWith;
+using Outcome = UnpackResult::Outcome;
+
 using testing::StartsWith;
 using Outcome = UnpackResult::Outcome;
 
@@ -256,11 +254,6 @@ TEST(Unpack, DamageIsUnreadableWhereverItIs) {
   EXPECT_EQ(UnpackOnce(tar).outcome, Outcome::kUnreadable);
 }
 
-absl::StatusOr<PackageTree> ListAt(const std::string& path) {
-  const absl::StatusOr<UniqueFd> folder = OpenPackage(path);
-  return folder.ok() ? ListPackage(folder->get()) : folder.status();
-}
-
 // What a taken-over auspex-unpack may say, and what comes of it.
 TEST(UnpackStream, NothingIsWrittenThatIsNotAPackagesFile) {
   UnpackLimits limits;
@@ -316,238 +309,6 @@ TEST(UnpackStream, NothingIsWrittenThatIsNotAPackagesFile) {
     for (const size_t step : {size_t{1}, size_t{7}, octets.size() + 1})
       EXPECT_EQ(said(octets, step), expected) << octets << " by " << step;
   }
-}
-
-TEST(PackageTree, RefusesWhatTheDigestDoesNotCover) {
-  ScratchFolder folder;
-  folder.Write("p/a", "x");
-  const std::string root = folder.path() + "/p";
-  ASSERT_TRUE(ListAt(root).ok());
-  const auto refused = [&](const std::string& name) {
-    const std::string message(ListAt(root).status().message());
-    std::filesystem::remove_all(root + "/" + name);
-    return message;
-  };
-  std::filesystem::create_symlink("/etc/passwd", root + "/link");
-  EXPECT_THAT(refused("link"), HasSubstr("no regular file"));
-  ASSERT_EQ(mkfifo((root + "/fifo").c_str(), 0600), 0);
-  EXPECT_THAT(refused("fifo"), HasSubstr("no regular file"));
-  folder.Write("p/__pycache__/m.pyc", "x");
-  EXPECT_THAT(refused("__pycache__"), HasSubstr("compiled Python"));
-  folder.Write("p/suid", "x", 04755);
-  EXPECT_THAT(refused("suid"), HasSubstr("set-id"));
-  folder.Write("p/sgid", "x", 02755);
-  EXPECT_THAT(refused("sgid"), HasSubstr("set-id"));
-  folder.Write("p/sticky", "x", 01755);
-  EXPECT_THAT(refused("sticky"), HasSubstr("set-id or sticky"));
-  std::filesystem::create_directories(root + "/empty/inner");
-  EXPECT_THAT(refused("empty"), HasSubstr("is a folder without a file"));
-  std::filesystem::create_hard_link(root + "/a", root + "/b");
-  EXPECT_THAT(refused("b"), HasSubstr("hard link"));
-  EXPECT_TRUE(ListAt(root).ok());
-  EXPECT_EQ(ListAt(folder.path() + "/none").status().code(), absl::StatusCode::kNotFound);
-}
-
-TEST(PackageTree, AttributesAreRefusedWhenFilesAreHashed) {
-  ScratchFolder folder;
-  folder.Write("p/a", "x");
-  const std::string root = folder.path() + "/p";
-  const absl::StatusOr<UniqueFd> package = OpenPackage(root);
-  ASSERT_TRUE(package.ok());
-  EXPECT_TRUE(DigestPackage(package->get(), *ListAt(root)).ok());
-  AUSPEX_SKIP_UNLESS(setxattr((root + "/a").c_str(), "user.mode", "x", 1, 0) == 0,
-                     "a file system with extended attributes of users below /tmp");
-  EXPECT_THAT(std::string(DigestPackage(package->get(), *ListAt(root)).status().message()),
-              HasSubstr("member 'a' has the extended attribute user.mode"));
-}
-
-TEST(PackageTree, NothingIsReachedThroughALinkOrOutOfTheFolder) {
-  ScratchFolder folder;
-  folder.Write("outside", "secret");
-  folder.Write("p/d/a", "x");
-  const std::string root = folder.path() + "/p";
-  std::filesystem::create_symlink("../outside", root + "/link");
-  std::filesystem::create_symlink("d", root + "/folder-link");
-  const absl::StatusOr<UniqueFd> package = OpenPackage(root);
-  ASSERT_TRUE(package.ok());
-  for (const char* path : {"d/a", "./d/a", "d//./a"})
-    EXPECT_EQ(*ReadInPackage(package->get(), path, 10), "x") << path;
-  for (const char* path : {"link", "folder-link/a", "../outside", "d/../../outside", "/etc/passwd",
-                           "d/..", "..", ".", "", "d", "d/a/b", "d/a/.."})
-    EXPECT_FALSE(ReadInPackage(package->get(), path, 100).ok()) << path;
-  EXPECT_EQ(ReadInPackage(package->get(), "d/a", 0).status().code(),
-            absl::StatusCode::kResourceExhausted);
-}
-
-TEST(PackageTree, AnyWriteChangesTheFingerprint) {
-  ScratchFolder folder;
-  folder.Write("p/a", "one");
-  folder.Write("p/d/b", "two");
-  const std::string root = folder.path() + "/p", first = ListAt(root)->fingerprint;
-  EXPECT_EQ(ListAt(root)->fingerprint, first);
-  // Times of change have the grain of the kernel's clock (4 ms on Debian): two writes within one look the same.
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  // Same size, and its time put back: the time of the inode's change still tells.
-  struct stat info;
-  ASSERT_EQ(stat((root + "/d/b").c_str(), &info), 0);
-  std::ofstream(root + "/d/b") << "TWO";
-  const timespec times[2] = {info.st_atim, info.st_mtim};
-  ASSERT_EQ(utimensat(AT_FDCWD, (root + "/d/b").c_str(), times, 0), 0);
-  EXPECT_NE(ListAt(root)->fingerprint, first);
-}
-
-class StoreTest : public PipelineTest {
- protected:
-  // Runs a unit whose package is fetched as `archive`.
-  UnitOutcome RunFetched(const BuiltPackage& package, const std::string& archive) {
-    archives_.archives[package.sha256] = archive;
-    return Run(MakeUnit(package.sha256));
-  }
-  BuiltPackage Good(const std::string& extra = "") {
-    return BuildPackage({"./tenant", "ok"}, {{"tenant", ReadWhole(TenantPath())}, {"data/x", "x"}},
-                        extra);
-  }
-  std::string Folder(const BuiltPackage& package) const {
-    return Cat(folder_.path(), "/packages/", package.sha256);
-  }
-  int Entries() const {
-    int count = 0;
-    for ([[maybe_unused]] const auto& entry :
-         std::filesystem::directory_iterator(folder_.path() + "/packages"))
-      ++count;
-    return count;
-  }
-};
-
-TEST_F(StoreTest, FetchesInstallsSealsAndFetchesOnce) {
-  const BuiltPackage package = Good();
-  EXPECT_EQ(Describe(RunFetched(package, Gzip(Tar(package.members)))), "completed");
-  EXPECT_EQ(Describe(Run(MakeUnit(package.sha256))), "completed");
-  EXPECT_EQ(archives_.fetches, 1);
-  EXPECT_EQ(archives_.drops, 1);
-  EXPECT_EQ(Entries(), 1);
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(Folder(package))) {
-    EXPECT_EQ(static_cast<int>(entry.status().permissions()) & 0222, 0) << entry.path();
-  }
-}
-
-TEST_F(StoreTest, ADamagedStoreHealsByFetchingAgain) {
-  const BuiltPackage package = Good();
-  ASSERT_EQ(Describe(RunFetched(package, Gzip(Tar(package.members)))), "completed");
-  ASSERT_EQ(chmod((Folder(package) + "/data/x").c_str(), 0644), 0);
-  std::ofstream(Folder(package) + "/data/x") << "y";
-  EXPECT_EQ(Describe(Run(MakeUnit(package.sha256))), "completed");
-  EXPECT_EQ(archives_.fetches, 2);
-  EXPECT_EQ(ReadWhole(Folder(package) + "/data/x"), "x");
-}
-
-TEST_F(StoreTest, RefusalsCarryTheMarkersOfTheWire) {
-  const BuiltPackage package = Good();
-  const std::string whole = Gzip(Tar(package.members));
-  const auto refused = [&](const BuiltPackage& p, const std::string& archive) {
-    const std::string described = Describe(RunFetched(p, archive));
-    EXPECT_EQ(Entries(), 0) << described;
-    EXPECT_EQ(described.find(folder_.path()), std::string::npos)
-        << "a path of this host goes to the coordinator: " << described;
-    return described;
-  };
-  EXPECT_THAT(Describe(Run(MakeUnit(std::string(64, 'b')))),
-              StartsWith("executor_refused: package_unavailable: stated.GetPackage"));
-  EXPECT_THAT(refused(package, whole.substr(0, whole.size() - 8)),
-              StartsWith("executor_refused: package_unavailable: archive: "));
-  EXPECT_THAT(refused(package, "rubbish"),
-              StartsWith("executor_refused: package_unavailable: archive: "));
-  std::vector<TarMember> changed = package.members;
-  changed.back().content += "!";
-  EXPECT_THAT(
-      refused(package, Gzip(Tar(changed))),
-      StartsWith("executor_refused: auto_fetch_digest_mismatch: the package has the digest"));
-  const BuiltPackage other = Good(",\"note\":1");
-  EXPECT_THAT(
-      refused(package, Gzip(Tar(other.members))),
-      StartsWith("executor_refused: auto_fetch_digest_mismatch: manifest.json has the hash"));
-  const BuiltPackage unpinned = BuildPackage({"./tenant"}, {{"tenant", "x"}}, "", false);
-  EXPECT_THAT(refused(unpinned, Gzip(Tar(unpinned.members))),
-              StartsWith("executor_refused: auto_fetch_digest_mismatch: the manifest has no"));
-  std::vector<TarMember> linked = package.members;
-  linked.push_back({"link", "", '2', 0777, "/etc"});
-  EXPECT_THAT(refused(package, Gzip(Tar(linked))),
-              StartsWith("executor_refused: archive: member 'link'"));
-  std::vector<TarMember> headless(package.members.begin() + 1, package.members.end());
-  EXPECT_THAT(refused(package, Gzip(Tar(headless))),
-              StartsWith("executor_refused: manifest.json of the package"));
-  config_.auto_fetch = false;
-  EXPECT_THAT(refused(package, whole), StartsWith("executor_refused: no provisioned executor"));
-}
-
-// The test tenant in the place of auspex-unpack: it has the archive's word for what to do.
-TEST_F(StoreTest, AnUnpackerThatWasTakenOverWritesNoMoreThanAPackageMayHave) {
-  host_->unpack = TenantPath();
-  const BuiltPackage package = Good();
-  const auto refused = [&](const std::string& archive) {
-    const std::string described = Describe(RunFetched(package, archive));
-    EXPECT_EQ(Entries(), 0) << described;
-    EXPECT_EQ(SandboxProcesses(host_->etc_folder), 0);
-    return described;
-  };
-  EXPECT_EQ(refused("many"), "executor_refused: archive: it has more than 10000 members");
-  EXPECT_EQ(refused("large"),
-            "executor_refused: archive: it unpacks to more than 268435456 octets");
-  EXPECT_EQ(refused("climb"), "executor_refused: archive: member '../../x' leaves the package");
-  EXPECT_EQ(refused("write"), "executor_refused: archive: did all that it could")
-      << "it has no place to write to";
-}
-
-TEST_F(StoreTest, ManifestMustBeTheTenantsAndWithinWhatIsOffered) {
-  const auto described = [&](const BuiltPackage& package, Unit unit) {
-    archives_.archives[package.sha256] = Gzip(Tar(package.members));
-    return Describe(Run(unit));
-  };
-  const BuiltPackage plain = Good();
-  Unit unit = MakeUnit(plain.sha256);
-  unit.tenant_id = *TenantId::Parse("somebody-else");
-  EXPECT_THAT(described(plain, unit),
-              StartsWith("executor_refused: the manifest is tenant test-lab's"));
-  unit = MakeUnit(plain.sha256);
-  unit.experiment_label = *ExperimentLabel::Parse("another-one");
-  EXPECT_THAT(described(plain, unit),
-              StartsWith("executor_refused: the manifest is of experiment"));
-  const BuiltPackage sensitive = Good(",\"sensitive_content_flags\":[\"red_team\"]");
-  EXPECT_THAT(described(sensitive, MakeUnit(sensitive.sha256)), StartsWith("refused_sensitive: "));
-  unit = MakeUnit(sensitive.sha256);
-  unit.sensitive_accepted = true;
-  EXPECT_EQ(described(sensitive, unit), "completed");
-  const BuiltPackage pinned =
-      Good(",\"inference_determinism\":{\"serving_version_pin\":\"ollama/0.30.0\"}");
-  EXPECT_THAT(described(pinned, MakeUnit(pinned.sha256)),
-              StartsWith("executor_refused: serving_version_mismatch"));
-  const BuiltPackage weights = Good(",\"models\":[{\"id\":\"m\",\"local_weights_required\":true}]");
-  EXPECT_THAT(described(weights, MakeUnit(weights.sha256)), HasSubstr("requires the weights"));
-  const BuiltPackage climbing = Good(",\"models\":[{\"id\":\"../m\"}]");
-  EXPECT_THAT(described(climbing, MakeUnit(climbing.sha256)), HasSubstr("is not usable"));
-  const BuiltPackage optional = Good(",\"models\":[{\"id\":\"m\"}]");
-  EXPECT_EQ(described(optional, MakeUnit(optional.sha256)), "completed");
-}
-
-// A manifest may have a mebibyte, and takes eleven times that in memory when it is all short words.
-TEST_F(StoreTest, WhatIsRememberedOfManifestsIsBounded) {
-  constexpr size_t kPad = 900'000;
-  for (int i = 0; i < 4; ++i) {
-    const std::string sha =
-        StageTenant({"ok"}, Cat(",\"pad\":\"", i, std::string(kPad, 'x'), "\""));
-    EXPECT_EQ(Describe(Run(MakeUnit(sha))), "completed");
-    EXPECT_GT(packages_->RememberedOctets(), kPad);
-    EXPECT_LE(packages_->RememberedOctets(), size_t{2} << 20);
-  }
-}
-
-TEST_F(StoreTest, StagedPackagesAreCheckedBeforeEveryUnit) {
-  const std::string sha = StageTenant({"ok"});
-  EXPECT_EQ(Describe(Run(MakeUnit(sha))), "completed");
-  std::ofstream(Cat(folder_.path(), "/staged/", sha, "/extra")) << "x";
-  EXPECT_THAT(Describe(Run(MakeUnit(sha))),
-              StartsWith("executor_refused: staged package: the package has the digest"));
-  EXPECT_EQ(archives_.fetches, 0);
 }
 
 }  // namespace
