@@ -36,9 +36,13 @@ std::string Changeable(const std::string& path, const struct stat& info) {
   if (info.st_mode & S_IWOTH) return says("may be written to by everybody", "chmod -R go-w");
   if (info.st_mode & S_IWGRP)
     return says(Cat("may be written to by group ", info.st_gid), "chmod -R go-w");
-  // In a user namespace that does not map him root is one of those who cannot be told apart.
-  if (info.st_uid != 0 && info.st_uid != geteuid())
-    return says(Cat("belongs to user ", info.st_uid), "chown -R");
+  if (info.st_uid != 0 && info.st_uid != geteuid()) {
+    // In a view, which does not map root, he is one of those who cannot be told apart.
+    constexpr uid_t kUnmapped = 65534;
+    return says(info.st_uid == kUnmapped ? "belongs to root or another user"
+                                         : Cat("belongs to user ", info.st_uid),
+                "chown -R");
+  }
   return "";
 }
 

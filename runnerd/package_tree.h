@@ -29,7 +29,8 @@ struct PackageTree {
   // What it takes on the disk: of each entry the larger of its size and of its blocks.
   uint64_t disk_octets = 0;
   // Why somebody else than root and this process's user may change what is in it, with the member's
-  // name and what to do; empty: nobody may. Access lists show in the mode of the group.
+  // name and what to do; empty: nobody may. In a view root counts as somebody else. Access lists show
+  // in the mode of the group.
   std::string changeable;
   // SHA-256 over every entry's name, identity, size, mode and times of change: equal fingerprints
   // mean that nobody wrote to the tree since (the time of an inode's change cannot be set), unless in

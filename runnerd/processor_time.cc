@@ -145,8 +145,9 @@ void OthersLoad::Sample(int64_t now, const MachineTime& machine, int64_t worker)
   const int64_t elapsed = now - before->at, whole = elapsed * machine.processors;
   const int64_t idle =
       std::clamp<int64_t>(machine.idle_micros - before->machine.idle_micros, 0, whole);
-  const double others =
-      static_cast<double>(whole - idle - (worker - before->worker)) / static_cast<double>(elapsed);
+  // Without cgroups a unit that was killed takes the time of its tree with it.
+  const int64_t own = std::max<int64_t>(worker - before->worker, 0);
+  const double others = static_cast<double>(whole - idle - own) / static_cast<double>(elapsed);
   const double kept = mean_ ? std::exp(-static_cast<double>(elapsed) / kMeanMicros) : 0;
   mean_ = mean_.value_or(0) * kept + others * (1 - kept);
 }

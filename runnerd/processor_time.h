@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // What the governor's word "load" is about: how many processors other work keeps busy. It is the
-// machine's busy time less the worker's own, both counted by the kernel, so that a unit can neither
-// hide other work behind itself nor pass for it: what it did not use is not taken off, whenever it
-// runs or sleeps. Functions read and keep nothing; any thread.
+// machine's busy time less the worker's own, both counted by the kernel, so that a unit cannot hide
+// other work behind itself: what it did not use is not taken off, whenever it runs or sleeps. Nor can
+// it pass for other work where cgroups count it. Functions read and keep nothing; any thread.
 #ifndef AUSPEX_RUNNERD_PROCESSOR_TIME_H_
 #define AUSPEX_RUNNERD_PROCESSOR_TIME_H_
 
@@ -35,8 +35,9 @@ absl::StatusOr<int64_t> TreeMicros(const std::string& proc, pid_t ancestor);
 // The exponential mean over ten seconds of the processors that other work keeps busy. One thread.
 class OthersLoad {
  public:
-  // `worker_micros`: processor time of this worker so far. Times are monotonic; the first sample is
-  // only where the next begins, and so is one after a processor came or went.
+  // `worker_micros`: processor time of this worker so far, as far as it is known: one that is less
+  // than before counts as unchanged. Times are monotonic; the first sample is only where the next
+  // begins, and so is one after a processor came or went.
   void Sample(int64_t now_micros, const MachineTime& machine, int64_t worker_micros);
   // nullopt before the second sample. The first interval counts as if it had always been so.
   std::optional<double> value() const;

@@ -31,9 +31,9 @@ struct ShownPlace {
 // The places of a sandbox in the order in which they are bound.
 std::vector<ShownPlace> ShownPlaces(const SandboxHost& host, const SandboxSpec& spec);
 
-// The places of root that this host's sandboxes may show, as they are now. None where this process
-// lives in a user namespace that does not map all users: it cannot tell them apart. Called before
-// runnerd goes into one, and kept in SandboxHost.
+// The places of root that this host's sandboxes may show, as they are now: in a container, of the
+// root that its user namespace maps. None in a namespace that maps no root. Called before runnerd
+// goes into a view, which maps its own user alone, and kept in SandboxHost.
 FileIdentities PlacesOfRoot(const SandboxHost& host);
 
 // A path descriptor of each. FAILED_PRECONDITION names the place and why it is not shown: it is a

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // FolderWriter: writes a package's files into an empty folder, whoever names them: every path is
 // checked, names reach the file system one component at a time, relative to descriptors, without
-// following links, and no more is written than the limits allow. Files get mode 0444, folders 0755.
+// following links, and no more is written than the limits allow. Files get mode 0444, folders 0755 less the umask.
 // A name that comes twice is unsafe, but for manifest.json and manifest.json.sig at the top, of which
 // the last counts (wire protocol: the coordinator appends them). One thread.
 #ifndef AUSPEX_RUNNERD_UNPACK_FOLDER_WRITER_H_

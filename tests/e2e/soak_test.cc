@@ -56,10 +56,16 @@ std::set<std::string> FoldersOfUnits() {
   std::error_code error;
   const std::string mount = CgroupMount();
   if (mount.empty()) return folders;
-  for (fs::recursive_directory_iterator at(mount, error), end; !error && at != end;
-       at.increment(error)) {
-    if (at->path().filename().string().starts_with("auspex-units-")) folders.insert(at->path());
+  // A cgroup that goes meanwhile ends the search, which begins again then.
+  for (int tries = 0; tries < 100; ++tries) {
+    error.clear();
+    for (fs::recursive_directory_iterator at(mount, error), end; !error && at != end;
+         at.increment(error)) {
+      if (at->path().filename().string().starts_with("auspex-units-")) folders.insert(at->path());
+    }
+    if (!error) return folders;
   }
+  ADD_FAILURE() << mount << " cannot be searched: " << error.message();
   return folders;
 }
 

@@ -74,6 +74,16 @@ TEST(OthersLoad, IsTheMeanOfTenSecondsOfWhatIsBusyAndNotTheWorkers) {
   EXPECT_NEAR(*late.value(), 0.5 * std::exp(-0.1) - 0.5 * (1 - std::exp(-0.1)), 1e-9);
 }
 
+// What a killed tree had used is no longer told by anybody: ten minutes of it are no other work.
+TEST(OthersLoad, ATreeThatIsGoneIsNoOtherWork) {
+  OthersLoad load;
+  load.Sample(0, {2, 0}, 600 * kSecond);
+  load.Sample(kSecond, {2, kSecond}, 601 * kSecond);
+  EXPECT_DOUBLE_EQ(*load.value(), 0);
+  load.Sample(2 * kSecond, {2, 2 * kSecond}, 1 * kSecond);
+  EXPECT_LE(*load.value(), 1) << "no more than was not idle meanwhile";
+}
+
 TEST(OthersLoad, BeginsAnewWhenAProcessorComesAndNeverCountsMoreIdleTimeThanThereIs) {
   OthersLoad load;
   load.Sample(0, {2, 0}, 0);

@@ -412,8 +412,11 @@ TEST_F(SandboxTest, AnotherUsersLookAlikeHoldsNothingUp) {
       execv("/bin/sh", argv.data());
     _exit(127);
   }
-  while (ReadWhole(Cat("/proc/", stranger, "/cmdline")).find("sleep 60") == std::string::npos)
-    usleep(1000);
+  const auto started = [stranger] {
+    return ReadWhole(Cat("/proc/", stranger, "/cmdline")).find("sleep 60") != std::string::npos;
+  };
+  for (int i = 0; i < 10'000 && !started(); ++i) usleep(1000);
+  ASSERT_TRUE(started());
   const pid_t starter = fork();
   if (starter == 0) {
     // As any user is towards another: without the right to signal everybody.

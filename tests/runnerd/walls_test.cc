@@ -5,11 +5,13 @@
 #include <gmock/gmock.h>
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <set>
 
@@ -220,6 +222,36 @@ TEST_F(WallsTest, AUserWhoIsNotMappedDoesNotPassForRoot) {
     if (shown("/usr", {})) _exit(2);
     if (shown(others, host_->of_root)) _exit(3);
     _exit(PlacesOfRoot(*host_).empty() ? 0 : 4);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  AUSPEX_SKIP_UNLESS(WEXITSTATUS(status) != 77, "user namespaces for this user");
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+// A container's namespace maps a part of all users, its root among them.
+TEST_F(WallsTest, RootIsKnownWhereNotAllUsersAreMapped) {
+  AUSPEX_SKIP_UNLESS(geteuid() == 0, "root, to map many users");
+  int ends[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+  UniqueFd here(ends[0]), there(ends[1]);
+  const pid_t child = fork();
+  if (child == 0) {
+    here.Reset();
+    char octet = 'x';
+    if (unshare(CLONE_NEWUSER) != 0) _exit(77);
+    if (write(there.get(), &octet, 1) != 1 || read(there.get(), &octet, 1) != 1) _exit(10);
+    const FileIdentities found = PlacesOfRoot(*host_);
+    struct stat usr {};
+    if (stat("/usr", &usr) != 0 || usr.st_uid != 0) _exit(11);
+    _exit(found.contains({usr.st_dev, usr.st_ino}) ? 0 : 1);
+  }
+  there.Reset();
+  char octet;
+  if (read(here.get(), &octet, 1) == 1) {
+    std::ofstream(Cat("/proc/", child, "/uid_map")) << "0 0 65534\n";
+    EXPECT_EQ(write(here.get(), "x", 1), 1);
   }
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);
