@@ -24,10 +24,13 @@ namespace auspex::keyd {
 // keyd on its own account.
 inline constexpr Caller kSelf{Role::kSelf, 0, 0};
 
+// How long a record waits for its checkpoint: what who can write keyd's folder may cut off unseen.
+inline constexpr std::chrono::milliseconds kLongestUncovered = std::chrono::minutes(1);
+
 class Checkpointer {
  public:
   Checkpointer(Journal& journal, const KeyRing& keys, const Clock& clock,
-               std::chrono::milliseconds longest_uncovered = std::chrono::minutes(1))
+               std::chrono::milliseconds longest_uncovered = kLongestUncovered)
       : journal_(journal), keys_(keys), clock_(clock), longest_uncovered_(longest_uncovered) {}
   // Stops the thread.
   ~Checkpointer();

@@ -31,7 +31,9 @@ class Recorder {
   absl::StatusOr<DurableRecord> Record(JournalEntry entry);
   // The same in two halves, as Journal::Submit and Journal::Wait.
   absl::StatusOr<Journal::Ticket> Submit(JournalEntry entry);
-  absl::StatusOr<DurableRecord> Wait(const Journal::Ticket& ticket) { return journal_.Wait(ticket); }
+  absl::StatusOr<DurableRecord> Wait(const Journal::Ticket& ticket) {
+    return journal_.Wait(ticket);
+  }
   // Records that `entry` was refused for `why` and returns `why`; UNAVAILABLE when the journal is
   // out of order.
   absl::Status Refuse(JournalEntry entry, const absl::Status& why);

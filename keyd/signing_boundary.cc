@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "keyd/signing_boundary.h"
 
+#include <mutex>
 #include <utility>
 
 #include "common/base/status_macros.h"
@@ -35,7 +36,9 @@ absl::StatusOr<SigningBoundary::PendingRequest> SigningBoundary::Begin(
   absl::StatusOr<ComposedRequest> composed =
       ComposeRequest(request, *view.enrolment(), view.public_key_hex(), hold->created());
   if (!composed.ok()) return parts_.recorder.Refuse(std::move(entry), composed.status());
+  std::unique_lock in_order(claims_);
   if (absl::Status s = CheckMayRelease(view, request, *composed); !s.ok()) {
+    in_order.unlock();
     return parts_.recorder.Refuse(std::move(entry), s);
   }
   hold->Commit();
@@ -87,7 +90,9 @@ absl::StatusOr<SigningBoundary::Pending> SigningBoundary::Begin(const Caller& ca
   absl::StatusOr<ComposedResult> composed = ComposeResult(result, view.public_key_hex());
   if (!composed.ok()) return parts_.recorder.Refuse(std::move(entry), composed.status());
   std::string sha256 = Sha256(composed->octets);
+  std::unique_lock in_order(claims_);
   if (absl::Status s = parts_.ledger.ClaimResult(composed->subject, ToDigest(sha256)); !s.ok()) {
+    in_order.unlock();
     return parts_.recorder.Refuse(std::move(entry), s);
   }
   return Submit(view, std::move(entry), std::move(composed->octets), std::move(sha256));

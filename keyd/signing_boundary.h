@@ -11,6 +11,7 @@
 #define AUSPEX_KEYD_SIGNING_BOUNDARY_H_
 
 #include <cstdint>
+#include <mutex>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -84,6 +85,8 @@ class SigningBoundary {
                                  std::string sha256);
 
   const Parts parts_;
+  // Held from a claim in the ledger until its record has its place: a later keyd reads the ledger from the records, in their order.
+  std::mutex claims_;
 };
 
 }  // namespace auspex::keyd

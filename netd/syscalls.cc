@@ -22,6 +22,7 @@ AllowList MakeList() {
   list.Add({
       // Calling.
       {"connect", {}, "gRPC: keyd and stated; libcurl: the coordinator; C library: a name server"},
+      SocketOf(AF_UNIX, "gRPC: keyd and stated; C library: a service that looks names up"),
       SocketOf(AF_INET, "libcurl, C library's resolver"),
       SocketOf(AF_INET6, "the same"),
       SocketOf(AF_NETLINK, "C library: which addresses this host has"),
@@ -29,6 +30,7 @@ AllowList MakeList() {
       {"getpeername", {}, "gRPC and libcurl: who is at the other end"},
       {"socketpair", {{0, kInt, AF_UNIX}}, "libcurl: wakes its own wait"},
       {"pipe2", {}, "the same, in other builds"},
+      {"sendto", {}, "C library's resolver: to a name server, to netlink"},
       {"sendmmsg", {}, "C library's resolver: both kinds of address at once"},
       {"ioctl", {{1, kInt, 0x541b}}, "C library's resolver: FIONREAD, the size of an answer"},
       SetsockoptOf(SOL_SOCKET, SO_KEEPALIVE, "libcurl: a dead connection is noticed"),

@@ -19,6 +19,7 @@ AllowList MakeList() {
       {"fdatasync", {}, "SQLite: a transaction is durable before it is answered"},
       {"ftruncate", {}, "SQLite: the shared index of the log, a log that is started anew"},
       {"fallocate", {}, "SQLite: room in the shared index"},
+      {"fstatfs", {}, "C library: room in advance on a disk that cannot give it (fallocate)"},
       {"access", {}, "SQLite: is there a journal"},
       {"faccessat", {}, "the same"},
       {"stat", {}, "the same, in older C libraries"},

@@ -115,6 +115,7 @@ absl::Status Lab::AwaitWorkers() {
     for (;;) {
       const absl::Status ready = worker->CheckReady();
       if (ready.ok()) break;
+      RETURN_IF_ERROR(CheckAlive());
       if (!MaybeSlow(ready)) return ready;
       if (SecondsSince(start) > kReadySeconds) {
         return absl::DeadlineExceededError(
@@ -187,8 +188,11 @@ absl::Status Lab::AwaitReceipts(int64_t expected) {
       verified += static_cast<int64_t>(status->receipts_canonical());
     }
     if (verified >= expected) return absl::OkStatus();
-    if (verified != last) moved = Now();
-    last = verified;
+    // Less than before: a worker did not answer this time.
+    if (verified > last) {
+      moved = Now();
+      last = verified;
+    }
     if (SecondsSince(moved) > stuck_seconds_) {
       return absl::DeadlineExceededError(Cat("only ", verified, " of ", expected,
                                              " receipts after ", static_cast<int>(stuck_seconds_),

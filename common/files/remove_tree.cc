@@ -39,7 +39,8 @@ absl::Status BringUp(int parent_fd, const char* name, const std::string& shown, 
 }
 
 // Empties the folder `name` in `parent_fd` and removes it. Everything goes by descriptor and without following
-// links, so a tree that changes under our hands cannot lead outside. `root_fd`: the tree's root; -1 for the root itself.
+// links, so a tree that changes under our hands cannot lead outside; but for the mode of a folder that is closed or deep, which goes by
+// name: nobody else writes to a tree by then. `root_fd`: the tree's root; -1 for the root itself.
 absl::Status RemoveAt(int parent_fd, const char* name, const std::string& shown, int depth,
                       int root_fd) {
   if (::unlinkat(parent_fd, name, 0) == 0 || errno == ENOENT) return absl::OkStatus();

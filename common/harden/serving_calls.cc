@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What is not here, and what that denies to each daemon that starts from this list: execve (no program is ever started), fork
-// (clone is for threads alone), bind and listen (its sockets are open already), ptrace, process_vm_readv, pidfd_getfd (no other
-// process is looked into), kill (no other process is signalled), seccomp, personality, setuid (nothing about itself is changed
-// any more), memory that can be executed.
+// What is not here, and what that denies to a daemon that adds no such row: execve (no program is ever started), fork (clone is
+// for threads alone), socket, connect, bind and listen (its sockets are open already), ptrace, process_vm_readv, pidfd_getfd (no
+// other process is looked into), kill (no other process is signalled), seccomp, personality, setuid (nothing about itself is
+// changed any more), memory that can be executed.
 //
 // Which paths the file calls reach is Landlock's to say.
 #include "common/harden/serving_calls.h"
@@ -48,7 +48,7 @@ AllowList ServingCalls() {
       // The open sockets, and gRPC's pollers.
       {"accept4", {}, "RoleServer: a peer connects"},
       {"recvmsg", {}, "gRPC: a peer's octets"},
-      {"sendmsg", {}, "gRPC: the answer"},
+      {"sendmsg", {}, "gRPC: the answer; Daemon: tells the service manager, its watchdog included"},
       {"shutdown", {}, "gRPC: ends a connection"},
       {"getsockname", {}, "gRPC: takes over a connection's descriptor"},
       GetsockoptOf(SOL_SOCKET, SO_PEERCRED, "PeerOf: who connected"),
@@ -56,8 +56,7 @@ AllowList ServingCalls() {
       GetsockoptOf(SOL_SOCKET, SO_ERROR, "gRPC: why a connection ended"),
       SetsockoptOf(kSolTcp, kTcpInq,
                    "gRPC: asks every connection for it, in vain on a Unix socket"),
-      SocketOf(AF_UNIX, "Daemon: tells the service manager, its watchdog included"),
-      {"sendto", {}, "Daemon: the same; RoleDoor: lets a peer in or not"},
+      {"sendto", {{4, kWide, 0}}, "RoleDoor: lets a peer in or not; no address, so to no other"},
       {"recvfrom", {}, "RoleDoor: the role's key"},
       {"eventfd2", {}, "gRPC: wakes a poller"},
       {"poll", {}, "RoleServer and Daemon: wait for a peer, a signal, the end"},

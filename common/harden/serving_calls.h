@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// ServingCalls: the system calls of a daemon that serves its roles over gRPC and does nothing else: what keyd's, stated's and
-// netd's lists have in common. Each daemon adds what its own work needs, in a file of its own folder (keyd/syscalls.cc,
-// stated/syscalls.cc, netd/syscalls.cc), and nothing here is of use to one of them alone.
+// ServingCalls: the system calls of a daemon that serves its roles over gRPC and does nothing else: what the lists of the four
+// daemons have in common. Each adds what its own work needs, in a file of its own folder (keyd/syscalls.cc and its like).
 //
 //   AllowList list = ServingCalls();
 //   list.Add({{"fdatasync", {}, "journal: a record is durable before its signature leaves"}});

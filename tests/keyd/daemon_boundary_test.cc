@@ -161,6 +161,66 @@ TEST(DaemonEquivocation, ASecondSubmissionAroundAKillIsATypedErrorAndARecord) {
   }
 }
 
+// netd and runnerd ask at the same time about the same assignments, and the owner reads on. Each is answered, and in the order of the
+// journal no other result than the last one is signed once a submission was, nor a second body.
+TEST(DaemonEquivocation, BothSigningSocketsAtOnceEndWithOneResultAndOneBody) {
+  constexpr int kAssignments = 30;
+  const ScratchDir home;
+  const auto keyd = Enrolled(home);
+  const auto name = [](int i) { return "asg-" + std::to_string(i); };
+  const auto expect_typed = [](StatusCode code) {
+    EXPECT_TRUE(code == StatusCode::OK || code == StatusCode::ALREADY_EXISTS) << code;
+  };
+  for (int i = 0; i < kAssignments; ++i) {
+    ASSERT_EQ(SignResult(*keyd, ResultOf(name(i), "{}")), StatusCode::OK);
+  }
+  std::vector<std::thread> threads;
+  for (const std::string word : {"one", "two"}) {
+    threads.emplace_back([&, word] {
+      for (int i = 0; i < kAssignments; ++i) {
+        expect_typed(SignResult(*keyd, ResultOf(name(i), "{\"n\":\"" + word + "\"}")));
+      }
+    });
+    threads.emplace_back([&, word] {
+      for (int i = 0; i < kAssignments; ++i) {
+        expect_typed(Sign(*keyd, Submission(name(i), word)).error_code());
+        EXPECT_TRUE(Sign(*keyd, Poll()).ok());
+      }
+    });
+  }
+  std::atomic<bool> end = false;
+  std::thread reader([&] {
+    while (!end) {
+      EXPECT_TRUE(keyd->Status().identity().has_key());
+      keyd->Journal(1, 20);
+    }
+  });
+  for (std::thread& thread : threads) thread.join();
+  end = true;
+  reader.join();
+
+  struct Signed {
+    std::string result, body;
+  };
+  std::map<std::string, Signed> by_assignment;
+  for (const v1::JournalRecord& record : keyd->Journal()) {
+    if (record.outcome() != "signed") continue;
+    Signed& so_far = by_assignment[record.subject()];
+    if (record.intent() == "sign_result") {
+      if (!so_far.body.empty()) {
+        EXPECT_EQ(record.digest(), so_far.result) << record.subject();
+      }
+      so_far.result = record.digest();
+    } else if (record.intent() == "submit_result") {
+      EXPECT_TRUE(so_far.body.empty()) << "a second body for " << record.subject();
+      so_far.body = record.digest();
+    }
+  }
+  for (int i = 0; i < kAssignments; ++i) {
+    EXPECT_FALSE(by_assignment[name(i)].body.empty()) << i;
+  }
+}
+
 // Killed while two bodies for the same assignments are asked for at once, again and again: whatever
 // was released is one body an assignment.
 TEST(DaemonEquivocation, AtMostOneBodyIsReleasedWhateverTheMomentOfTheKill) {

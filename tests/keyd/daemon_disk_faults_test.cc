@@ -99,9 +99,12 @@ Session Run(const std::string& home, Fault fault) {
   });
   KeydProcess keyd(home, {}, [&faults] { faults.WatchThisProcess(); });
   if (!keyd.ready()) {
-    EXPECT_THAT(keyd.WaitForExit(), AnyOf(1, 2));
-    // Of the list of system calls, which is written too before the kernel has it, libseccomp does not say why.
-    EXPECT_THAT(keyd.log(), AnyOf(HasSubstr(kCause), HasSubstr("allow-list export")));
+    // 2 would end the worker for good. Of the list of system calls alone, which is written too before the kernel has it,
+    // libseccomp does not say why.
+    const int end = keyd.WaitForExit();
+    const bool of_the_list = keyd.log().find("allow-list export") != std::string::npos;
+    EXPECT_EQ(end, of_the_list ? 2 : 1) << keyd.log();
+    EXPECT_TRUE(of_the_list || keyd.log().find(kCause) != std::string::npos) << keyd.log();
   } else {
     v1::KeyIdentity identity;
     ExpectTyped(keyd.owner()->CreateKey(Deadline().get(), {}, &identity));
@@ -182,6 +185,33 @@ void FailAtEachCall(bool for_good) {
   EXPECT_GE(failed[SYS_fsync], 2);
   // The one whose flush it was is never among them.
   EXPECT_THAT(given_before, IsSupersetOf({0, 1, 2, 3, 4}));
+}
+
+// The first submission makes the ledger's table. Not every file system can give room for it in advance; the C library writes it then,
+// by calls that are in keyd's list.
+TEST(DaemonDiskFaults, ADiskThatCannotGiveRoomInAdvanceIsAsGood) {
+  std::atomic<int> asked = 0;
+  CallFaults faults({SYS_fallocate}, [&asked](const CallFaults::Call&) {
+    ++asked;
+    return EOPNOTSUPP;
+  });
+  const ScratchDir home;
+  {
+    KeydProcess keyd(home.path(), {}, [&faults] { faults.WatchThisProcess(); });
+    ASSERT_TRUE(keyd.ready()) << keyd.log();
+    keyd.CreateKey();
+    keyd.Enrol();
+    v1::SignRequestRequest submission;
+    submission.mutable_submit_result()->set_unit_id("u-1");
+    submission.mutable_submit_result()->set_assignment_id("asg-1");
+    submission.mutable_submit_result()->set_body_sha256(Sha256("a body"));
+    v1::SignedRequest answer;
+    const grpc::Status status = keyd.request()->SignRequest(Deadline().get(), submission, &answer);
+    EXPECT_TRUE(status.ok()) << Said(status) << keyd.log();
+    EXPECT_EQ(keyd.Stop(SIGTERM), 0) << keyd.log();
+  }
+  EXPECT_GE(asked, 1);
+  ExpectWhole(home.path(), Session{});
 }
 
 TEST(DaemonDiskFaults, OneErrorAtAnyCallLosesNothingThatWasGiven) { FailAtEachCall(false); }

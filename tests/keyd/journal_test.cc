@@ -192,6 +192,7 @@ TEST(Journal, AWaitForMoreEndsWithARecordAndWhenWaitsAreEnded) {
 
 // However few records there are: a checkpoint covers them after a while, and where nothing happens nothing is signed.
 TEST(Journal, NoRecordWaitsLongForItsCheckpoint) {
+  EXPECT_LE(kLongestUncovered, std::chrono::minutes(1)) << "THREATS.md says a minute";
   KeptJournal kept(
       *Journal::Open(std::make_unique<MemoryJournalFolder>(), {}, 0, [](const JournalRecord&) {}),
       std::chrono::milliseconds(20));

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <thread>
+#include <vector>
 
 #include "common/crypto/sha256.h"
 #include "tests/keyd/rig.h"
@@ -105,6 +106,43 @@ TEST(Equivocation, RefusalsAreNotBound) {
   refuse.body_sha256 = Sha256("another reason");
   EXPECT_TRUE(rig.boundary.SignRequest(kNetd, refuse).ok());
   EXPECT_EQ(rig.ledger.size(), 0u);
+}
+
+// Two results and a submission at once. In the journal, which a later keyd reads the ledger from, no result that is new comes after the
+// submission.
+TEST(Equivocation, WhatIsClaimedFirstIsRecordedFirst) {
+  for (int round = 0; round < 2000; ++round) {
+    Rig rig;
+    std::atomic<int> ready = 0;
+    const auto together = [&ready] {
+      ++ready;
+      while (ready < 3) std::this_thread::yield();
+    };
+    std::vector<std::thread> threads;
+    for (const int exit_code : {0, 1}) {
+      threads.emplace_back([&, exit_code] {
+        UntrustedResult result = GoodResult();
+        result.exit_code = exit_code;
+        together();
+        (void)rig.boundary.SignResult(kRunnerd, result);
+      });
+    }
+    threads.emplace_back([&] {
+      const UntrustedRequest request = Submission(GoodResult().assignment_id, "a body");
+      together();
+      EXPECT_TRUE(rig.boundary.SignRequest(kNetd, request).ok());
+    });
+    for (std::thread& thread : threads) thread.join();
+    bool submitted = false;
+    for (const JournalRecord& record : rig.Records()) {
+      if (record.outcome != Outcome::kSigned) continue;
+      if (record.intent == Intent::kSubmitResult) submitted = true;
+      if (record.intent == Intent::kSignResult) {
+        ASSERT_FALSE(submitted) << "round " << round;
+      }
+    }
+    EXPECT_TRUE(submitted);
+  }
 }
 
 }  // namespace

@@ -70,12 +70,18 @@ TEST(KeydFilterLive, WhatKeydNeedsGoesOn) {
                 if (page == MAP_FAILED || ::munmap(page, 4096) != 0) ::_exit(1);
                 const int fd = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
                 if (fd < 0 || ::write(fd, "x", 1) != 1 || ::close(fd) != 0) ::_exit(2);
-                if (::socket(AF_UNIX, SOCK_DGRAM, 0) < 0) ::_exit(3);
               }).Exited(kUnharmed));
 }
 
 TEST(KeydFilterLive, EachDeniedCallIsTheEnd) {
   const std::map<std::string, std::function<void()>> attacks = {
+      {"a local socket", [] { ::socket(AF_UNIX, SOCK_DGRAM, 0); }},
+      {"a message to somebody",
+       [] {
+         sockaddr_un address{};
+         address.sun_family = AF_UNIX;
+         ::sendto(0, "x", 1, 0, reinterpret_cast<sockaddr*>(&address), sizeof address);
+       }},
       {"an Internet socket", [] { ::socket(AF_INET, SOCK_STREAM, 0); }},
       {"a netlink socket", [] { ::socket(AF_NETLINK, SOCK_RAW, 0); }},
       {"a program", [] { ::execl("/bin/true", "true", nullptr); }},

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // The daemons' lists of system calls, as the BPF programs that the kernel runs: every number, in both directions, against the
 // table itself, and what matters most once more without the table. What keyd's program does to a living process is in
-// filter_live_test.cc, what the other daemons' do in daemons_test.cc.
+// filter_live_test.cc, what the other daemons' do in calls_test.cc.
 #include <gtest/gtest.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
@@ -149,6 +149,13 @@ class Filter : public ::testing::Test {
       EXPECT_EQ(Ask(number, {1, 1, 1, 1, 1, 1}), denied_) << number;
     }
   }
+  // No socket is made, and octets go to no other than who is connected already.
+  void ExpectNoNewPeer() const {
+    for (uint64_t family = 0; family < 50; ++family)
+      EXPECT_EQ(Ask(SYS_socket, {family}), denied_) << family;
+    EXPECT_EQ(Ask(SYS_sendto, {3, 1, 1, 0, 0, 0}), kAllow);
+    EXPECT_EQ(Ask(SYS_sendto, {3, 1, 1, 0, 0x7fff00000000, 16}), denied_);
+  }
   static uint64_t Value(const ArgumentCheck& check) {
     return check.value == kOwnPid ? kPid : check.value;
   }
@@ -237,9 +244,7 @@ TEST_F(KeydFilter, TheCallsThatMatterMostKill) {
   ExpectDenied(kNoLaunchers);
   ExpectDenied(kOnlyLaunchers);
   ExpectDenied(std::array<long, 3>{SYS_connect, SYS_bind, SYS_socketpair});
-  for (uint64_t family = 0; family < 50; ++family) {
-    EXPECT_EQ(Ask(SYS_socket, {family}), family == AF_UNIX ? kAllow : kKill) << family;
-  }
+  ExpectNoNewPeer();
   // A thread, and neither a process nor a namespace.
   constexpr uint64_t thread = 0x3d0f00;
   EXPECT_EQ(Ask(SYS_clone, {thread}), kAllow);
@@ -281,8 +286,7 @@ TEST_F(StatedFilter, TheCallsThatMatterMostKill) {
   ExpectDenied(kNoLaunchers);
   ExpectDenied(kOnlyLaunchers);
   ExpectDenied(std::array<long, 3>{SYS_connect, SYS_bind, SYS_socketpair});
-  for (uint64_t family = 0; family < 50; ++family)
-    EXPECT_EQ(Ask(SYS_socket, {family}), family == AF_UNIX ? kAllow : kKill) << family;
+  ExpectNoNewPeer();
   EXPECT_EQ(Ask(SYS_clone, {17}), kKill);
   EXPECT_EQ(Ask(SYS_mmap, {0, 4096, PROT_READ | PROT_EXEC}), kKill);
   EXPECT_EQ(Ask(SYS_mprotect, {0, 4096, PROT_READ | PROT_EXEC}), kKill);
