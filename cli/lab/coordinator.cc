@@ -21,8 +21,8 @@ constexpr int kStartMs = 120'000;
 constexpr int kStepMs = 10;
 constexpr uint64_t kMostFileOctets = 64 * 1024;
 constexpr uint64_t kMostAnswerOctets = 256ull * 1024 * 1024;
-// The coordinator is a process of this lab on a machine of any speed, and one call hands it all units.
-constexpr double kCallSeconds = 60;
+// Of a look that is repeated whatever comes of it.
+constexpr double kLookSeconds = 5;
 
 JsonLimits AnswerLimits() {
   JsonLimits limits;
@@ -96,13 +96,13 @@ absl::StatusOr<std::unique_ptr<LabCoordinator>> LabCoordinator::Start(const std:
 }
 
 absl::StatusOr<JsonValue> LabCoordinator::Call(const std::string& method, const std::string& path,
-                                               std::string body) {
+                                               std::string body, double seconds) {
   HttpRequest request{.method = method, .base = base_, .target = path};
   request.headers = {{"Authorization", Cat("Bearer ", token_)}};
   if (!body.empty()) request.headers.push_back({"Content-Type", "application/json"});
   request.body = std::move(body);
   HttpLimits limits;
-  limits.total_seconds = limits.stall_seconds = kCallSeconds;
+  limits.total_seconds = limits.stall_seconds = seconds;
   limits.max_body_octets = kMostAnswerOctets;
   ASSIGN_OR_RETURN(const HttpResponse response, http_.Call(request, limits));
   if (response.status < 200 || response.status > 299) {
@@ -142,7 +142,7 @@ absl::StatusOr<std::string> LabCoordinator::Submit(const PackedExperiment& exper
 
 absl::StatusOr<LabProgress> LabCoordinator::Progress(const std::string& experiment_id) {
   ASSIGN_OR_RETURN(const JsonValue answer,
-                   Call("GET", Cat("/api/v0/lab/experiments/", experiment_id)));
+                   Call("GET", Cat("/api/v0/lab/experiments/", experiment_id), "", kLookSeconds));
   const JsonValue* units = answer.Find("units");
   if (units == nullptr) return absl::InternalError("the coordinator's progress names no units");
   LabProgress progress;

@@ -43,6 +43,13 @@ const char* WordOf(Standing standing) {
   return "CHANGED BY SOMEBODY ELSE";
 }
 
+// The same of a unit that is looked at and not written.
+const char* FileOf(Standing standing, bool anothers) {
+  if (standing == Standing::kMissing) return "missing";
+  if (anothers) return "of another worker";
+  return standing == Standing::kOlder ? "of an older release" : WordOf(standing);
+}
+
 std::string Joined(const std::vector<std::string>& names) {
   std::string text;
   for (const std::string& name : names) text += Cat(text.empty() ? "" : ", ", name);
@@ -87,6 +94,9 @@ void Print(const Session& session, const UnitStore& store, const std::vector<Pla
   }
 }
 
+constexpr char kOfAnother[] =
+    "the services that are installed are another worker's (another --home)";
+
 // Why the services must not be installed here now; empty when they may.
 std::string Hindrance(const Session& session, const UnitStore& store, const UserManager& manager) {
   if (UserManager::SystemHas(std::string(kTargetUnit))) {
@@ -100,7 +110,7 @@ std::string Hindrance(const Session& session, const UnitStore& store, const User
   }
   switch (WhoseUnits(store, session.layout)) {
     case InstalledFor::kAnotherWorker:
-      return "the services of another worker (another --home) are installed; uninstall them first";
+      return Cat(kOfAnother, "; uninstall them first");
     case InstalledFor::kThisWorker:
       // They hold the state themselves.
       if (manager.Active(std::string(kTargetUnit))) return "";
@@ -213,6 +223,8 @@ int RunInstall(Session& session, const InstallOptions& options) {
 int RunUninstall(Session& session, const UninstallOptions& options) {
   const Output& output = session.output;
   const UnitStore store(UnitStore::FolderOf(ProcessEnvironment()));
+  if (WhoseUnits(store, session.layout) == InstalledFor::kAnotherWorker)
+    return Refused(session, kOfAnother, "name its folder by --home");
   const UnitStore::Found ours = store.Ours();
   if (!ours.changed.empty() && !options.force) {
     return Refused(session, Cat("changed since they were written: ", Joined(ours.changed)),
@@ -276,7 +288,8 @@ int RunServiceStatus(Session& session) {
       names, {"ActiveState", "SubState", "Result", "MainPID", "NRestarts", "StatusText"});
   if (!shown.ok()) return Failed(session, shown.status());
 
-  bool installed = true, running = true;
+  const bool anothers = WhoseUnits(store, session.layout) == InstalledFor::kAnotherWorker;
+  bool installed = !anothers, running = !anothers;
   JsonArray units;
   std::vector<std::vector<std::string>> rows;
   for (const Planned& planned : *plan) {
@@ -288,8 +301,7 @@ int RunServiceStatus(Session& session) {
     };
     installed = installed && planned.standing != Standing::kMissing;
     running = running && value("ActiveState") == "active";
-    const std::string file =
-        planned.standing == Standing::kMissing ? "missing" : WordOf(planned.standing);
+    const std::string file = FileOf(planned.standing, anothers);
     units.emplace_back(JsonObject{{"unit", planned.unit.name},
                                   {"file", file},
                                   {"state", value("ActiveState")},
@@ -313,6 +325,7 @@ int RunServiceStatus(Session& session) {
                            {"units", std::move(units)}});
   } else {
     output.Table({"UNIT", "FILE", "STATE", "PROCESS", "RESTARTS", "SAYS"}, rows);
+    if (anothers) output.Line(kOfAnother);
     if (lingers) {
       output.Line(*lingers ? "goes on after you log out"
                            : "stops when you log out (loginctl enable-linger)");
@@ -336,8 +349,9 @@ void AddServiceVerbs(CLI::App& app, Chosen& chosen) {
   install->add_flag("--force", install_options->force, "Overwrite units that somebody changed");
   install->footer(
       "Units go to ~/.config/systemd/user. Settings of your own belong beside them: systemctl\n"
-      "--user edit auspex-runnerd. Called again it brings the units up to date and restarts what\n"
-      "changed. Exit code 2: refused (changed units, another worker at work, no service "
+      "--user edit auspex-runnerd. Called again it brings the units up to date and, when one\n"
+      "changed, restarts all. Exit code 2: refused (changed units, another worker at work, no "
+      "service "
       "manager).\n\n"
       "Examples: auspex service install --print\n"
       "          auspex service install\n"
@@ -355,7 +369,7 @@ void AddServiceVerbs(CLI::App& app, Chosen& chosen) {
 
   CLI::App* status = service->add_subcommand("status", "The state of each unit");
   status->footer(
-      "Exit code 1: not installed, or a unit does not run.\n\n"
+      "Exit code 1: not installed, installed for another worker, or a unit does not run.\n\n"
       "Example: auspex service status --json");
   Runs(status, chosen, RunServiceStatus);
 }

@@ -1,14 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-only
-# in_machine.sh: the AppArmor profiles on a kernel that enforces them. Run by ./dev vm as root of its machine, which it changes: it installs
-# the programs of AUSPEX_BIN_DIR in /usr and loads deploy/apparmor. Two parts, each by its word or both without one:
-#   work      A person's lab runs to its end under the profiles, and so do the verbs of user mode and the units of system mode, and the kernel
-#             denied nothing.
-#   takeover  In the place of each daemon a program that tries what docs/THREATS.md says a taken-over daemon cannot do, with the user that
-#             owns everything, so that only AppArmor is in its way: each attempt fails, and the kernel's log has it under that daemon's profile.
-#   takeover-installed  The same with the programs and profiles that the packages installed.
+# in_machine.sh [installed]: the AppArmor profiles on a kernel that enforces them. In the place of each daemon a program that tries what
+# docs/THREATS.md says a taken-over daemon cannot do, with the user that owns everything, so that only AppArmor is in its way: each attempt
+# fails, and the kernel's log has it under that daemon's profile. Run by ./dev vm as root of its machine, which it changes: it installs the
+# programs of AUSPEX_BIN_DIR in /usr and loads deploy/apparmor, or takes what the packages installed.
 set -uo pipefail
-part=${1-all}
 bin=${AUSPEX_BIN_DIR:?} tree=${AUSPEX_SOURCE_DIR:?} takeover=${AUSPEX_TAKEOVER:-$AUSPEX_BIN_DIR/../tests/apparmor_takeover}
 failures=0
 fail() { echo "FAILED $*"; failures=$((failures + 1)); }
@@ -28,8 +24,8 @@ lay_out() {
   "$tree/deploy/apparmor/make" auto /etc/apparmor.d || die "the profiles cannot be made"
   apparmor_parser -r /etc/apparmor.d/auspex || die "the profiles cannot be loaded"
 }
-[[ $part == takeover-installed ]] || lay_out
-profiles=(auspex auspex-coordd auspex-keyd auspex-keyd-secrets auspex-netd auspex-runnerd auspex-sandbox auspex-stated auspex-unit)
+[[ ${1-} == installed ]] || lay_out
+profiles=(auspex auspex//manager auspex-coordd auspex-keyd auspex-keyd-secrets auspex-netd auspex-runnerd auspex-sandbox auspex-stated auspex-unit)
 for profile in "${profiles[@]}"; do
   grep -qx "$profile (enforce)" /sys/kernel/security/apparmor/profiles || fail "$profile is not enforced"
 done
@@ -49,38 +45,6 @@ person_starts() {
 # The kernel's lines about denials so far.
 denials() { dmesg | grep 'apparmor="DENIED"'; }
 
-at_work() {
-echo "== at work"
-begun=$SECONDS
-if ! person /usr/bin/auspex lab --workers 1 --replication 1 --units 2 > /tmp/lab.out 2>&1; then
-  tail -n 30 /tmp/lab.out
-  fail "the lab under the profiles"
-fi
-grep -i receipt /tmp/lab.out | tail -n 3
-echo "the lab took $((SECONDS - begun)) s"
-person sh -c 'auspex key create && auspex status && auspex sandbox probe && auspex doctor' > /tmp/verbs.out 2>&1 || fail "verbs in user mode: $(cat /tmp/verbs.out)"
-grep -q 'the strict sandbox works' /tmp/verbs.out || fail "the sandbox's probe in user mode: $(cat /tmp/verbs.out)"
-# System mode: four users, units and sockets of systemd.
-cp "$tree"/deploy/systemd/* /etc/systemd/system/
-systemd-sysusers "$tree/deploy/sysusers.d/auspex.conf" && systemd-tmpfiles --create "$tree/deploy/tmpfiles.d/auspex.conf" || fail "users and folders"
-systemctl daemon-reload
-systemctl start auspex.target || fail "auspex.target"
-auspex --system status > /tmp/system.out 2>&1 || true
-auspex --system key create >> /tmp/system.out 2>&1 || fail "a key in system mode: $(cat /tmp/system.out)"
-auspex --system sandbox probe >> /tmp/system.out 2>&1 || fail "the sandbox in system mode: $(cat /tmp/system.out)"
-for daemon in keyd stated netd runnerd; do
-  label=$(cat "/proc/$(systemctl show --property=MainPID --value "auspex-$daemon")/attr/current" 2>&1)
-  [[ $label == "auspex-$daemon (enforce)" ]] || fail "auspex-$daemon.service runs under '$label': $(systemctl status --no-pager "auspex-$daemon" | tail -n 8)"
-done
-systemctl stop auspex.target
-if denied=$(denials); then
-  echo "$denied" | sed 's/.*apparmor=/apparmor=/; s/ pid=[0-9]*//' | sort | uniq -c | sort -rn | head -n 60
-  fail "the kernel denied the programs what they need, see above"
-fi
-}
-
-taken_over() {
-echo "== taken over"
 home=/tmp/auspex-lab-machine/w1 manager=(systemctl --user --machine=owner@.host)
 install -d -o owner -g owner -m 700 "$(dirname "$home")" "$home"
 # No coordinator is needed to attack the four.
@@ -181,13 +145,5 @@ for daemon in keyd stated netd runnerd; do
   [[ -d /proc/${pid[$daemon]} ]] || fail "$daemon did not live through it"
 done
 "${manager[@]}" stop auspex-vm-{netd,runnerd,stated,keyd}
-}
-
-case $part in
-  work) at_work ;;
-  takeover | takeover-installed) taken_over ;;
-  all) at_work; taken_over ;;
-  *) die "there is no part '$part'" ;;
-esac
 [[ $failures -eq 0 ]] || { echo "$failures failed"; exit 1; }
 echo "all profiles hold"

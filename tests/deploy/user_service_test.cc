@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // `auspex service` with a person's real service manager: install, enrol, work, be killed, be misconfigured, uninstall. It changes that
-// person's services, so it runs beside a manager of its own (with_user_manager.sh). It can also run as the person of the machine of ./dev
-// vm, where cgroup v2 has controllers; no row of tests/vm/runs.toml does so. The tests follow each other.
+// person's services, so it runs beside a manager of its own (with_user_manager.sh). It also runs as the person of the machine of ./dev
+// vm, where cgroup v2 has controllers. The tests follow each other.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/ptrace.h>
@@ -215,6 +215,13 @@ TEST_F(UserService, NobodyRunsTheWorkerASecondTime) {
   const e2e::Finished other = Auspex({"--home", *folder_ / "w", "service", "install"});
   EXPECT_EQ(other.code, 2) << other.out << other.err;
   EXPECT_THAT(other.err, HasSubstr("another worker"));
+  const e2e::Finished of_other = Auspex({"--home", *folder_ / "w", "service", "status"});
+  EXPECT_EQ(of_other.code, 1) << of_other.out << of_other.err;
+  EXPECT_THAT(of_other.out, HasSubstr("of another worker"));
+  const e2e::Finished not_its = Auspex({"--home", *folder_ / "w", "service", "uninstall"});
+  EXPECT_EQ(not_its.code, 2) << not_its.out << not_its.err;
+  EXPECT_THAT(not_its.err, HasSubstr("another worker"));
+  EXPECT_TRUE(AllActive());
 }
 
 TEST_F(UserService, InstalledAgainItChangesNothingAndAChangedUnitIsNotOverwritten) {

@@ -293,6 +293,8 @@ def main(names):
     if not names or set(names) - set(PARTS):
         print(__doc__, file=sys.stderr)
         return 2
+    # The kernel would drop lines about what happens often.
+    done("sysctl", "-q", "kernel.printk_ratelimit=0")
     for name in names:
         begun = time.monotonic()
         try:

@@ -75,7 +75,7 @@ def manager_command(run, *words):
 
 
 def journal_since(moment):
-    text = output_of("journalctl", "--quiet", "--output=short-monotonic", "--no-hostname", f"--since=@{moment:.0f}")
+    text = output_of("journalctl", "--quiet", "--output=short-monotonic", "--no-hostname", f"--since=@{int(moment)}")
     return text[-JOURNAL_TAIL:]
 
 
