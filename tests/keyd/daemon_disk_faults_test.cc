@@ -8,10 +8,12 @@
 #include <sys/syscall.h>
 
 #include <atomic>
+#include <filesystem>
 #include <map>
 #include <set>
 #include <string>
 
+#include "common/base/cat.h"
 #include "common/base/sanitized.h"
 #include "common/crypto/sha256.h"
 #include "common/journal/archive.h"
@@ -43,9 +45,15 @@ std::vector<int> DiskCalls() {
           SYS_sync_file_range};
 }
 
-// The log, and descriptors that wake a thread or say that keyd is ready, are no disk.
+// The log, and descriptors that wake a thread or say that keyd is ready, are no disk; a sanitizer asks by writing to a pipe whether there
+// is memory at an address.
 bool IsOfTheDisk(const CallFaults::Call& call) {
-  if (call.number == SYS_write) return call.arguments[0] > 2 && call.arguments[2] > 8;
+  if (call.number == SYS_write) {
+    std::error_code error;
+    const auto file =
+        std::filesystem::read_symlink(Cat("/proc/", call.thread, "/fd/", call.arguments[0]), error);
+    return call.arguments[0] > 2 && file.string().starts_with("/");
+  }
   if (call.number == SYS_openat) return (call.arguments[2] & (O_WRONLY | O_RDWR | O_CREAT)) != 0;
   return true;
 }

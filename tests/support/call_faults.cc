@@ -120,6 +120,7 @@ void CallFaults::AnswerCalls(int listener) {
     }
     Call call;
     call.number = asked.data.nr;
+    call.thread = static_cast<pid_t>(asked.pid);
     for (size_t i = 0; i < 6; ++i) call.arguments[i] = asked.data.args[i];
     const int error = answer_(call);
     seccomp_notif_resp response{};

@@ -9,6 +9,8 @@
 #ifndef AUSPEX_TESTS_SUPPORT_CALL_FAULTS_H_
 #define AUSPEX_TESTS_SUPPORT_CALL_FAULTS_H_
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <functional>
 #include <thread>
@@ -20,6 +22,7 @@ class CallFaults {
  public:
   struct Call {
     int number = 0;
+    pid_t thread = 0;  // who makes it
     uint64_t arguments[6] = {};
   };
   // What becomes of a call: 0 lets it be made, an errno has it fail with that. Asked in a thread of this object, one call at a time, in
