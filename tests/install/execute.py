@@ -48,26 +48,16 @@ def execute(command, answer):
 
 def main():
     name = sys.argv[1]
-    commands, sections, exceptions, answers = guide.read(SOURCE)
-    if name not in commands or not any(section.name == name and section.test for section in sections):
+    commands, table = guide.read(SOURCE)
+    if name not in [section.name for section in table.executed_by(guide.TEST)]:
         raise SystemExit(f"'{name}' is no section that is executed")
     if "AUSPEX_USER_MANAGER" not in os.environ:
         print("not executed: it needs root and systemd, for tests/deploy/with_user_manager.sh")
         sys.exit(1 if os.environ.get("AUSPEX_REQUIRE_FULL") == "1" else SKIPPED)
-    executed = 0
     with tempfile.TemporaryDirectory() as folder:
         coordinator = start_coordinator(pathlib.Path(folder))
         try:
-            for command in commands[name]:
-                if command in exceptions:
-                    print(f"- {command}\n  not here: {exceptions[command]}", flush=True)
-                    continue
-                print(f"$ {command}", flush=True)
-                code, said = execute(command, answers.get(command, ""))
-                print(said + f"-> {code}", flush=True)
-                if code != 0:
-                    raise SystemExit(f"'{command}' ended with {code}")
-                executed += 1
+            executed = guide.follow(commands[name], table, guide.TEST, execute)
         finally:
             coordinator.terminate()
             coordinator.wait()

@@ -25,31 +25,66 @@ def commands_of(text):
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """What becomes of a section: `test` is the test that executes it; without one, `reason` says why none does."""
+    """What becomes of a section: `test` executes it, and the machine of tests/vm does; where neither does, `reason` says why."""
 
     name: str
     test: str = ""
+    machine: bool = False
     reason: str = ""
 
 
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """commands.toml."""
+
+    sections: list
+    exceptions: dict  # (where, command): reason
+    answers: dict  # command: what is typed
+
+    def executed_by(self, where):
+        """The sections that are executed there, in the table's order."""
+        return [section for section in self.sections if (section.machine if where == MACHINE else section.test)]
+
+
+TEST, MACHINE = "test", "machine"
+
+
 def table_of(text):
-    """Sections, exceptions and what is typed in answer to commands. Raises GuideError."""
+    """The Table of the file's text. Raises GuideError."""
     table = tomllib.loads(text)
     if set(table) - {"section", "exception", "answer"}:
         raise GuideError(f"unknown tables {sorted(set(table) - {'section', 'exception', 'answer'})}")
     sections = [Section(**row) for row in table.get("section", [])]
     for section in sections:
-        if bool(section.test) == bool(section.reason):
-            raise GuideError(f"section '{section.name}': it needs a test or a reason, and not both")
-    exceptions = {row["command"]: row["reason"] for row in table.get("exception", [])}
-    answers = {row["command"]: row["text"] for row in table.get("answer", [])}
-    if not all(exceptions.values()):
-        raise GuideError("an exception without a reason")
-    return sections, exceptions, answers
+        if bool(section.test or section.machine) == bool(section.reason):
+            raise GuideError(f"section '{section.name}': it needs what executes it or a reason, and not both")
+    for row in table.get("exception", []):
+        if row.get("where") not in (TEST, MACHINE) or not row.get("reason"):
+            raise GuideError(f"exception '{row.get('command')}': it needs a reason, and where it is one")
+    exceptions = {(row["where"], row["command"]): row["reason"] for row in table.get("exception", [])}
+    return Table(sections, exceptions, {row["command"]: row["text"] for row in table.get("answer", [])})
 
 
 def read(source):
     """The guide's commands and the table of this tree."""
     root = pathlib.Path(source)
-    commands = commands_of((root / "docs/INSTALL.md").read_text(encoding="utf-8"))
-    return (commands, *table_of((root / "tests/install/commands.toml").read_text(encoding="utf-8")))
+    return (commands_of((root / "docs/INSTALL.md").read_text(encoding="utf-8")),
+            table_of((root / "tests/install/commands.toml").read_text(encoding="utf-8")))
+
+
+def follow(commands, table, where, execute):
+    """Executes the commands that are executed `where`, one after the other, by execute(command, answer) -> (code, said); each must end with 0.
+    The number of those that were; SystemExit names the first that did not."""
+    executed = 0
+    for command in commands:
+        reason = table.exceptions.get((where, command))
+        if reason:
+            print(f"- {command}\n  not here: {reason}", flush=True)
+            continue
+        print(f"$ {command}", flush=True)
+        code, said = execute(command, table.answers.get(command, ""))
+        print(f"{said}-> {code}", flush=True)
+        if code != 0:
+            raise SystemExit(f"'{command}' ended with {code}")
+        executed += 1
+    return executed

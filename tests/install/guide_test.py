@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import sys
+import tomllib
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -17,22 +18,35 @@ import guide  # noqa: E402
 
 class TheGuide(unittest.TestCase):
     def setUp(self):
-        self.commands, self.sections, self.exceptions, self.answers = guide.read(SOURCE)
+        self.commands, self.table = guide.read(SOURCE)
         tests = (HERE / "CMakeLists.txt").read_text(encoding="utf-8")
-        self.tests = dict(re.findall(r'^install_section\((\w+) "([^"]+)"\)$', tests, re.MULTILINE))
+        self.tests = dict(re.findall(r'^ *install_section\((\w+) "([^"]+)"', tests, re.MULTILINE))
 
     def test_every_section_with_commands_is_in_the_table_once(self):
-        self.assertEqual(sorted(self.commands), sorted(section.name for section in self.sections))
+        self.assertEqual(sorted(self.commands), sorted(section.name for section in self.table.sections))
 
     def test_every_section_that_is_to_be_executed_is_executed_by_one_test(self):
-        self.assertEqual(self.tests, {section.test: section.name for section in self.sections if section.test})
-        for name in self.tests.values():
-            self.assertTrue([command for command in self.commands[name] if command not in self.exceptions], name)
+        self.assertEqual(self.tests, {section.test: section.name for section in self.table.executed_by(guide.TEST)})
+
+    def test_the_machine_has_a_run_for_the_rest(self):
+        runs = tomllib.loads((SOURCE / "tests/vm/runs.toml").read_text(encoding="utf-8"))["run"]
+        self.assertEqual([run["name"] for run in runs if "tests/install/in_machine.py" in run.get("command", "")], ["install-guide"])
+
+    def test_every_command_of_an_executed_section_is_executed_somewhere(self):
+        for section in self.table.sections:
+            places = [where for where in (guide.TEST, guide.MACHINE) if section in self.table.executed_by(where)]
+            for command in self.commands[section.name]:
+                excepted = [where for where in places if (where, command) in self.table.exceptions]
+                # But for what made the packages: that is ./dev deb itself.
+                self.assertTrue(not places or len(excepted) < len(places) or command == "./dev deb", command)
 
     def test_what_is_excepted_or_answered_stands_in_an_executed_section(self):
-        executed = {command for section in self.sections if section.test for command in self.commands[section.name]}
-        for command in [*self.exceptions, *self.answers]:
-            self.assertIn(command, executed)
+        for where in (guide.TEST, guide.MACHINE):
+            executed = {command for section in self.table.executed_by(where) for command in self.commands[section.name]}
+            for place, command in self.table.exceptions:
+                self.assertTrue(place != where or command in executed, command)
+        everything = {command for section in self.table.sections if not section.reason for command in self.commands[section.name]}
+        self.assertLessEqual(set(self.table.answers), everything)
 
     def test_a_command_is_read_without_its_comment_and_text_is_no_command(self):
         text = "# A\n\ntext\n\n    one 'a#b'    # why\n    two | sudo three\n\n## B\n\n- list\n\n## C\n\n    four\n"
@@ -40,7 +54,9 @@ class TheGuide(unittest.TestCase):
 
     def test_a_table_that_says_two_things_or_nothing_is_refused(self):
         for text in ("[[section]]\nname = 'A'\n", "[[section]]\nname = 'A'\ntest = 't'\nreason = 'b'\n",
-                     "[[exception]]\ncommand = 'a'\nreason = ''\n", "[[other]]\n"):
+                     "[[section]]\nname = 'A'\nmachine = true\nreason = 'b'\n",
+                     "[[exception]]\ncommand = 'a'\nwhere = 'test'\nreason = ''\n",
+                     "[[exception]]\ncommand = 'a'\nwhere = 'here'\nreason = 'b'\n", "[[other]]\n"):
             with self.assertRaises(guide.GuideError):
                 guide.table_of(text)
 

@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-only
+"""in_machine.py: executes the sections of docs/INSTALL.md that are for a whole machine, as written and in the table's order, as a person of
+the machine of ./dev vm who may use sudo. The packages are those that the machine was given; in the place of the public coordinator there is
+one on the loopback, named in every configuration. Run as root of that machine, which it changes."""
+
+import os
+import pathlib
+import pwd
+import shutil
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import guide  # noqa: E402
+
+SOURCE = pathlib.Path(os.environ["AUSPEX_SOURCE_DIR"])
+BIN = pathlib.Path(os.environ["AUSPEX_BIN_DIR"])
+PACKAGES = pathlib.Path(os.environ["AUSPEX_PACKAGES_DIR"])
+PATIENCE = 60 * float(os.environ.get("AUSPEX_TEST_PACE") or "1")
+PERSON = pwd.getpwnam("owner")
+# Where the person has the project's files.
+TREE = pathlib.Path(PERSON.pw_dir) / "auspex"
+URL = "http://127.0.0.1:8451"
+
+
+def root(*command, **more):
+    subprocess.run([str(word) for word in command], check=True, **more)
+
+
+def release():
+    """The tree that the guide speaks of, with signed packages; the name of the key's file."""
+    packages, key = TREE / "build/deb", TREE / "auspex.pub"
+    packages.mkdir(parents=True)
+    (TREE / "deploy").mkdir()
+    shutil.copy2(SOURCE / "deploy/verify", TREE / "deploy/verify")
+    for package in PACKAGES.glob("*.deb"):
+        shutil.copy2(package, packages)
+    root("sh", "-c", f"minisign -G -f -W -p {key} -s /root/key.sec && sha256sum *.deb > SHA256SUMS && minisign -S -s /root/key.sec -m SHA256SUMS",
+         cwd=packages, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    root("chown", "-R", "owner:", TREE)
+    return key
+
+
+def start_coordinator():
+    root("systemd-run", "--quiet", "--unit=auspex-vm-guide", "--property=User=owner", "--property=StateDirectory=auspex-vm-guide",
+         BIN / "auspex-coordd", "--state", "/var/lib/auspex-vm-guide", "--listen", URL.removeprefix("http://"))
+    until = time.monotonic() + PATIENCE
+    while not listening():
+        if time.monotonic() > until:
+            raise SystemExit("the coordinator did not start")
+        time.sleep(0.5)
+
+
+def listening():
+    return f":{int(URL.rsplit(':', 1)[1]):04X} " in pathlib.Path("/proc/net/tcp").read_text()
+
+
+def name_coordinator():
+    """In each configuration that a worker of this machine may have by now."""
+    text = f'[coordinator]\nurl = "{URL}"\n'
+    system = pathlib.Path("/etc/auspex/worker.toml")
+    if system.parent.is_dir() and not (system.exists() and URL in system.read_text()):
+        system.write_text(text)
+    for user in pwd.getpwall():
+        own = pathlib.Path(user.pw_dir) / ".config/auspex/worker.toml"
+        if user.pw_name in ("owner", "auspex-worker") and not own.exists():
+            root("runuser", "-u", user.pw_name, "--", "sh", "-c", f"mkdir -p {own.parent} && cat > {own}", input=text.encode())
+
+
+def execute(command, answer):
+    name_coordinator()
+    environment = {"HOME": PERSON.pw_dir, "USER": "owner", "LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"],
+                   "XDG_RUNTIME_DIR": f"/run/user/{PERSON.pw_uid}"}
+    done = subprocess.run(["runuser", "-u", "owner", "--", "sh", "-c", command], env=environment, cwd=TREE, input=(answer + "\n").encode(),
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE * 10, check=False)
+    return done.returncode, done.stdout.decode(errors="replace")[-4000:]
+
+
+def main():
+    commands, table = guide.read(SOURCE)
+    key = release()
+    pathlib.Path("/etc/sudoers.d/owner").write_text("owner ALL=(ALL:ALL) NOPASSWD: ALL\n")
+    start_coordinator()
+    executed = 0
+    for section in table.executed_by(guide.MACHINE):
+        print(f"== {section.name}", flush=True)
+        if not os.path.exists("/usr/bin/auspex") and section.name != "A hardened host":
+            # That section ends with the way out.
+            root("sh", "-c", f"apt-get --yes install {TREE}/build/deb/auspex_*.deb", stdout=subprocess.DEVNULL)
+        # What stands in capitals is the reader's to put in.
+        executed += guide.follow([command.replace("PUBLIC_KEY", str(key)) for command in commands[section.name]], table, guide.MACHINE, execute)
+    print(f"executed {executed} commands of the guide")
+
+
+if __name__ == "__main__":
+    main()
