@@ -55,7 +55,7 @@ def main():
             return done.returncode, done.stdout.decode(errors="replace")[-3000:]
 
         guide.follow(commands[NAME], table, guide.TEST, execute)
-        missing = [path for path in ("/usr/bin/auspex", "/usr/libexec/auspex/auspex-keyd", "/usr/share/auspex/apparmor/make") if not os.path.exists(path)]
+        missing = [path for path in ("/usr/bin/auspex", "/usr/bin/auspex-keyd", "/usr/share/auspex/apparmor/make") if not os.path.exists(path)]
         subprocess.run(["umount", "--lazy", "/usr"], check=True)
         subprocess.run(["umount", "--lazy", folder], check=True)
         if missing:
