@@ -14,12 +14,14 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "package"))
 import guide  # noqa: E402
+import worker  # noqa: E402
 
 SOURCE = pathlib.Path(os.environ["AUSPEX_SOURCE_DIR"])
 BIN = pathlib.Path(os.environ["AUSPEX_BIN_DIR"])
 PACKAGES = pathlib.Path(os.environ["AUSPEX_PACKAGES_DIR"])
-PATIENCE = 60 * float(os.environ.get("AUSPEX_TEST_PACE") or "1")
+PATIENCE = 15 * float(os.environ.get("AUSPEX_TEST_PACE") or "1")
 PERSON = pwd.getpwnam("owner")
 # Where the person has the project's files.
 TREE = pathlib.Path(PERSON.pw_dir) / "auspex"
@@ -46,10 +48,12 @@ def release():
 
 def start_coordinator():
     root("systemd-run", "--quiet", "--unit=auspex-vm-guide", "--property=User=owner", "--property=StateDirectory=auspex-vm-guide",
+         "--property=StateDirectoryMode=0700",
          BIN / "auspex-coordd", "--state", "/var/lib/auspex-vm-guide", "--listen", URL.removeprefix("http://"))
     until = time.monotonic() + PATIENCE
     while not listening():
         if time.monotonic() > until:
+            subprocess.run(["systemctl", "status", "--no-pager", "auspex-vm-guide"], check=False)
             raise SystemExit("the coordinator did not start")
         time.sleep(0.5)
 
@@ -74,8 +78,11 @@ def execute(command, answer):
     name_coordinator()
     environment = {"HOME": PERSON.pw_dir, "USER": "owner", "LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"],
                    "XDG_RUNTIME_DIR": f"/run/user/{PERSON.pw_uid}"}
-    done = subprocess.run(["runuser", "-u", "owner", "--", "sh", "-c", command], env=environment, cwd=TREE, input=(answer + "\n").encode(),
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE * 10, check=False)
+    try:
+        done = subprocess.run(["runuser", "-u", "owner", "--", "sh", "-c", command], env=environment, cwd=TREE, input=(answer + "\n").encode(),
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired as late:
+        raise SystemExit(f"'{command}' did not end: {(late.stdout or b'').decode(errors='replace')[-4000:]}") from late
     return done.returncode, done.stdout.decode(errors="replace")[-4000:]
 
 
@@ -83,6 +90,8 @@ def main():
     commands, table = guide.read(SOURCE)
     key = release()
     pathlib.Path("/etc/sudoers.d/owner").write_text("owner ALL=(ALL:ALL) NOPASSWD: ALL\n")
+    # The kernel would drop lines about what happens often.
+    root("sysctl", "-q", "kernel.printk_ratelimit=0")
     start_coordinator()
     executed = 0
     for section in table.executed_by(guide.MACHINE):
@@ -92,6 +101,7 @@ def main():
             root("sh", "-c", f"apt-get --yes install {TREE}/build/deb/auspex_*.deb", stdout=subprocess.DEVNULL)
         # What stands in capitals is the reader's to put in.
         executed += guide.follow([command.replace("PUBLIC_KEY", str(key)) for command in commands[section.name]], table, guide.MACHINE, execute)
+    worker.check_no_denials()
     print(f"executed {executed} commands of the guide")
 
 

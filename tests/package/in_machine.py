@@ -86,6 +86,9 @@ def start():
     must("enrolled" in auspex("bootstrap"), "it is not enrolled")
     auspex("sandbox", "probe")
     must(told("key", "show")["seal"] == "credential", f"the key: {told('key', 'show')}")
+    doubts = [check for check in told("doctor")["checks"] if check["state"] != "ok"]
+    must(not doubts, f"the doctor says {doubts}")
+    auspex("audit", "verify")
     wait(30, "the worker is idle", lambda: told("status")["state"] == "idle")
     worker.check_no_denials()
 
