@@ -55,8 +55,13 @@ bool HoldsAFlush(std::string_view octets) {
 }  // namespace
 
 JournalScanner::JournalScanner(const JournalSource& source, std::string_view name,
-                               const JournalPosition& start, uint64_t end)
-    : source_(source), name_(name), position_(start), end_(end), buffer_offset_(start.offset) {}
+                               const JournalPosition& start, uint64_t end, End kind)
+    : source_(source),
+      name_(name),
+      position_(start),
+      end_(end),
+      kind_(kind),
+      buffer_offset_(start.offset) {}
 
 absl::StatusOr<std::string_view> JournalScanner::Peek(size_t octets) {
   const uint64_t left = end_ - position_.offset;
@@ -119,6 +124,33 @@ absl::Status JournalScanner::Damage(std::string_view what) const {
 }
 
 absl::StatusOr<JournalScanner::Step> JournalScanner::Next(JournalFrame& frame) {
+  while (true) {
+    absl::StatusOr<Step> step = Look(frame);
+    if (step.ok() ? *step != Step::kTorn : !absl::IsDataLoss(step.status())) return step;
+    // What is no frame is judged when it is the same at a second look: keyd may be in the middle of writing it.
+    ASSIGN_OR_RETURN(const bool changed, Changed());
+    if (!changed) return step;
+  }
+}
+
+absl::StatusOr<bool> JournalScanner::Changed() {
+  bool changed = false;
+  if (kind_ == End::kOfFile) {
+    ASSIGN_OR_RETURN(const uint64_t size, source_.Size());
+    if (size < position_.offset) return false;
+    changed = size != end_;
+    end_ = size;
+  }
+  const std::string before = buffer_.substr(static_cast<size_t>(position_.offset - buffer_offset_));
+  buffer_.resize(std::min<uint64_t>(kBufferOctets, end_ - position_.offset));
+  buffer_offset_ = position_.offset;
+  ASSIGN_OR_RETURN(const size_t got, source_.ReadAt(position_.offset, std::span(buffer_)));
+  buffer_.resize(got);
+  const size_t both = std::min(before.size(), got);
+  return changed || buffer_.compare(0, both, before, 0, both) != 0;
+}
+
+absl::StatusOr<JournalScanner::Step> JournalScanner::Look(JournalFrame& frame) {
   if (position_.offset >= end_) return Step::kEnd;
   const uint64_t left = end_ - position_.offset;
   if (left < 4) return Step::kTorn;

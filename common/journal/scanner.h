@@ -2,7 +2,7 @@
 // JournalScanner: reads the frames of one segment in order, checking lengths, fields, sequence
 // numbers and each frame's own check as it goes. What frames say together (the tree, checkpoints) is
 // JournalState's to judge. Memory is one buffer of 256 KiB whatever the segment's size. Not
-// thread-safe; the segment may be appended to meanwhile.
+// thread-safe; keyd may append to the segment meanwhile, or cut off the room behind its last frame.
 #ifndef AUSPEX_COMMON_JOURNAL_SCANNER_H_
 #define AUSPEX_COMMON_JOURNAL_SCANNER_H_
 
@@ -35,10 +35,11 @@ struct JournalFrame {
 class JournalScanner {
  public:
   enum class Step { kRecord, kCheckpoint, kEnd, kRoom, kTorn };
-  // Reads from `start` up to the octet `end`, as the segment was when asked. `source` outlives the
-  // scanner; `name` is for errors.
+  // What is read of a segment that somebody may write to: it ends where its file does.
+  enum class End { kFixed, kOfFile };
+  // Reads from `start` up to the octet `end`, the file's size for kOfFile. `source` outlives the scanner; `name` is for errors.
   JournalScanner(const JournalSource& source, std::string_view name, const JournalPosition& start,
-                 uint64_t end);
+                 uint64_t end, End kind = End::kFixed);
 
   // kRecord, kCheckpoint: `frame` is filled. kEnd: there is no further octet. kRoom: there are only
   // zero octets, set aside for frames to come. kTorn: what is left is what a crash in the middle of
@@ -47,10 +48,16 @@ class JournalScanner {
   absl::StatusOr<Step> Next(JournalFrame& frame);
   // The place after the last frame that was returned.
   const JournalPosition& position() const { return position_; }
+  // Where reading ends; for kOfFile, the newest size that was needed.
+  uint64_t end() const { return end_; }
   // DATA_LOSS with `what`, for the place where the scanner is.
   absl::Status Damage(std::string_view what) const;
 
  private:
+  // One look at the place where the scanner is.
+  absl::StatusOr<Step> Look(JournalFrame& frame);
+  // Whether there is something else than when it was looked at, which is in the buffer then.
+  absl::StatusOr<bool> Changed();
   // Octets from the position on, at least `octets` of them unless the end is nearer.
   absl::StatusOr<std::string_view> Peek(size_t octets);
   // Where the last octet that is not zero ends; the position itself when there is none.
@@ -65,7 +72,8 @@ class JournalScanner {
   const JournalSource& source_;
   const std::string name_;
   JournalPosition position_;
-  const uint64_t end_;
+  uint64_t end_;
+  const End kind_;
   std::string buffer_;
   uint64_t buffer_offset_ = 0;  // of buffer_[0] in the segment
 };

@@ -85,12 +85,14 @@ absl::StatusOr<SegmentEnd> ReadSegment(const JournalSource& source, std::string_
   RETURN_IF_ERROR(state.BeginSegment(name, start.header));
   SegmentEnd end;
   ASSIGN_OR_RETURN(end.size, source.Size());
-  JournalScanner scanner(source, name, {start.octets, state.records() + 1}, end.size);
+  JournalScanner scanner(source, name, {start.octets, state.records() + 1}, end.size,
+                         JournalScanner::End::kOfFile);
   JournalFrame frame;
   while (true) {
     end.offset = scanner.position().offset;
     if (visitor.place) visitor.place(scanner.position());
     ASSIGN_OR_RETURN(const JournalScanner::Step step, scanner.Next(frame));
+    end.size = scanner.end();
     switch (step) {
       case JournalScanner::Step::kRecord:
         RETURN_IF_ERROR(state.TakeRecord(frame));

@@ -101,7 +101,7 @@ def write_share(path, runs, person):
                       "timeout": run.timeout * PATIENCE, "steps": guest_steps(run), "restart": run.restart, "alone": run.alone} for run in runs],
             "packages": any(run.packages for run in runs)}
     # Also those that a command names.
-    wanted = {run.test for run in runs if run.test} | {word for run in runs for line in run.lines for word in re.findall(r"\w+_test", line)}
+    wanted = {run.test for run in runs if run.test} | {word for run in runs for line in run.lines for word in re.findall(r"\w+_test|bench_\w+", line)}
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
         add_file(archive, f"{GUEST}/plan.json", json.dumps(plan).encode())
         add_file(archive, f"{GUEST}/guest.py", (HERE / "guest.py").read_bytes())
@@ -116,6 +116,9 @@ def write_share(path, runs, person):
         if (BUILD / "share").exists():
             # As it is: manifests name its files by their digests.
             archive.add(BUILD / "share", str(BUILD / "share")[1:], filter=readable)
+        for entry in sorted((BUILD / "bench").glob("bench_*")):
+            if entry.name in wanted:
+                add_program(archive, entry)
         for entry in sorted((BUILD / "tests").iterdir()):
             # Test binaries are many and large: those of the runs, and whatever tests start that is no test itself.
             is_test = entry.name.endswith("_test")
