@@ -36,9 +36,10 @@ absl::StatusOr<SigningBoundary::PendingRequest> SigningBoundary::Begin(
   absl::StatusOr<ComposedRequest> composed =
       ComposeRequest(request, *view.enrolment(), view.public_key_hex(), hold->created());
   if (!composed.ok()) return parts_.recorder.Refuse(std::move(entry), composed.status());
-  std::unique_lock in_order(claims_);
+  std::unique_lock in_order(claims_, std::defer_lock);
+  if (request.intent == Intent::kSubmitResult) in_order.lock();
   if (absl::Status s = CheckMayRelease(view, request, *composed); !s.ok()) {
-    in_order.unlock();
+    if (in_order) in_order.unlock();
     return parts_.recorder.Refuse(std::move(entry), s);
   }
   hold->Commit();

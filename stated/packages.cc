@@ -26,6 +26,12 @@ UniqueFd OpenIfThere(const std::string& path) {
   return UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
 }
 
+// A disk that fails is no stated that is gone, which is what netd takes UNAVAILABLE for.
+absl::Status OfTheDisk(const absl::Status& status) {
+  if (!absl::IsUnavailable(status)) return status;
+  return absl::ResourceExhaustedError(status.message());
+}
+
 }  // namespace
 
 absl::Status PackageSpool::Clean() {
@@ -54,7 +60,7 @@ absl::StatusOr<std::unique_ptr<PackageSpool::Incoming>> PackageSpool::Begin(int6
   // From here on its destructor counts it out.
   std::unique_ptr<Incoming> incoming(
       new Incoming(*this, item, partial, PathOf(manifest), std::move(fd)));
-  if (!created) return ErrnoStatus(error, "create", partial);
+  if (!created) return OfTheDisk(ErrnoStatus(error, "create", partial));
   return incoming;
 }
 
@@ -69,12 +75,12 @@ absl::Status PackageSpool::Incoming::Append(std::string_view octets) {
   if (octets_ > kMaxPackageOctets) {
     return absl::ResourceExhaustedError(Cat("package: larger than ", kMaxPackageOctets, " octets"));
   }
-  return WriteAll(fd_.get(), octets, partial_);
+  return OfTheDisk(WriteAll(fd_.get(), octets, partial_));
 }
 
 absl::Status PackageSpool::Incoming::Finish() {
   if (::rename(partial_.c_str(), final_.c_str()) != 0)
-    return ErrnoStatus(errno, "rename", partial_);
+    return OfTheDisk(ErrnoStatus(errno, "rename", partial_));
   finished_ = true;
   const absl::Status arrived = spool_.outbox_.PackageArrived(item_);
   if (!arrived.ok()) {

@@ -34,7 +34,7 @@ class PackageSpool {
   class Incoming {
    public:
     ~Incoming();
-    // RESOURCE_EXHAUSTED above 64 MiB or when the disk is full.
+    // RESOURCE_EXHAUSTED above 64 MiB or when the disk is full or fails.
     absl::Status Append(std::string_view octets);
     // Puts the file in place and settles the outbox item. NOT_FOUND, and nothing is left, when
     // nobody asks for the package any more.
@@ -64,7 +64,7 @@ class PackageSpool {
   absl::Status Clean();
 
   // netd brings the package of outbox item `item`. NOT_FOUND when it is not asked for any more;
-  // RESOURCE_EXHAUSTED when kMaxIncoming are on their way. The spool must outlive what comes back.
+  // RESOURCE_EXHAUSTED when kMaxIncoming are on their way or the disk fails. The spool must outlive what comes back.
   absl::StatusOr<std::unique_ptr<Incoming>> Begin(int64_t item);
 
   // The spooled file of `manifest`, opened for reading; asks netd for it and waits when it is not

@@ -21,7 +21,7 @@ constexpr int kStartMs = 120'000;
 constexpr int kStepMs = 10;
 constexpr uint64_t kMostFileOctets = 64 * 1024;
 constexpr uint64_t kMostAnswerOctets = 256ull * 1024 * 1024;
-// Of a look that is repeated whatever comes of it.
+// Of a look that is repeated when it is late.
 constexpr double kLookSeconds = 5;
 
 JsonLimits AnswerLimits() {

@@ -194,7 +194,7 @@ absl::Status Lab::AwaitReceipts(int64_t expected) {
       last = verified;
     }
     if (SecondsSince(moved) > stuck_seconds_) {
-      return absl::DeadlineExceededError(Cat("only ", verified, " of ", expected,
+      return absl::DeadlineExceededError(Cat("only ", last, " of ", expected,
                                              " receipts after ", static_cast<int>(stuck_seconds_),
                                              " s"));
     }

@@ -94,8 +94,7 @@ void Print(const Session& session, const UnitStore& store, const std::vector<Pla
   }
 }
 
-constexpr char kOfAnother[] =
-    "the services that are installed are another worker's (another --home)";
+constexpr char kOfAnother[] = "the services that are installed are another worker's";
 
 // Why the services must not be installed here now; empty when they may.
 std::string Hindrance(const Session& session, const UnitStore& store, const UserManager& manager) {
@@ -222,9 +221,11 @@ int RunInstall(Session& session, const InstallOptions& options) {
 
 int RunUninstall(Session& session, const UninstallOptions& options) {
   const Output& output = session.output;
+  if (session.layout.mode() == Layout::Mode::kSystem) {
+    return Refused(session, "the services of the system go with the package",
+                   "systemctl disable --now auspex.target");
+  }
   const UnitStore store(UnitStore::FolderOf(ProcessEnvironment()));
-  if (WhoseUnits(store, session.layout) == InstalledFor::kAnotherWorker)
-    return Refused(session, kOfAnother, "name its folder by --home");
   const UnitStore::Found ours = store.Ours();
   if (!ours.changed.empty() && !options.force) {
     return Refused(session, Cat("changed since they were written: ", Joined(ours.changed)),
@@ -235,6 +236,12 @@ int RunUninstall(Session& session, const UninstallOptions& options) {
   if (!names.empty()) {
     const absl::StatusOr<UserManager> manager = UserManager::Find();
     if (!manager.ok()) return Refused(session, std::string(manager.status().message()));
+    // Asked when the manager was found: without one even the person's own sockets would have other places.
+    if (WhoseUnits(store, session.layout) == InstalledFor::kAnotherWorker) {
+      return Refused(session, kOfAnother,
+                     Cat("say which: --home, or none; ExecStart= in ", Clean(store.folder()),
+                         "/auspex-keyd.service has it"));
+    }
     std::vector<std::string> stop = {"stop", "--"};
     stop.insert(stop.end(), names.begin(), names.end());
     for (const std::vector<std::string>& step :
@@ -363,7 +370,8 @@ void AddServiceVerbs(CLI::App& app, Chosen& chosen) {
       service->add_subcommand("uninstall", "Stop the services and remove what install wrote");
   uninstall->add_flag("--force", uninstall_options->force, "Also units that were changed since");
   uninstall->footer(
-      "The worker's state and key stay: auspex withdraw deletes them.\n\n"
+      "The worker's state and key stay: auspex withdraw deletes them. Exit code 2: refused (changed\n"
+      "units, another worker's, no service manager).\n\n"
       "Example: auspex service uninstall");
   Runs(uninstall, chosen, uninstall_options, RunUninstall);
 

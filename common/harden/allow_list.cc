@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 #include "common/harden/allow_list.h"
 
+#include <linux/kcmp.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <sys/mman.h>
@@ -72,13 +73,37 @@ absl::StatusOr<std::vector<sock_filter>> Export(scmp_filter_ctx context) {
   return program;
 }
 
+// Calls that change nothing, that no list of ours names, and which a list that refuses answers with EPERM.
+using Probe = bool (*)();
+constexpr Probe kRefused[] = {
+    // No architecture has this one.
+    [] { return ::syscall(1000) == -1 && errno == EPERM; },
+    // A process may always compare itself with itself.
+    [] {
+      return ::syscall(SYS_kcmp, ::getpid(), ::getpid(), KCMP_VM, 0, 0) == -1 && errno == EPERM;
+    },
+    // No message queue is at -1.
+    [] { return ::syscall(SYS_mq_getsetattr, -1, nullptr, nullptr) == -1 && errno == EPERM; },
+};
+
+// Those that are not answered so yet: filters that are there already may refuse by EPERM too.
+std::vector<Probe> StillAnswered(const AllowList& list) {
+  std::vector<Probe> probes;
+  if (list.otherwise != Otherwise::kRefuse) return probes;
+  for (const Probe refused : kRefused) {
+    if (!refused()) probes.push_back(refused);
+  }
+  return probes;
+}
+
 // By a call that does nothing and is answered otherwise with the filter than without it.
-bool InForce(const AllowList& list) {
-  // No architecture has this call: ENOSYS, to the kernel and to filters that are there already.
-  constexpr long kNobodys = 1000;
-  if (list.otherwise == Otherwise::kRefuse) return ::syscall(kNobodys) == -1 && errno == EPERM;
+bool InForce(const AllowList& list, const std::vector<Probe>& probes) {
+  if (list.otherwise == Otherwise::kRefuse) {
+    return !probes.empty() &&
+           std::all_of(probes.begin(), probes.end(), [](Probe refused) { return refused(); });
+  }
   // Without arguments it is EINVAL to the kernel. A list that kills has it as absent, since nothing can check its flags. (Where a
-  // container's own filter says the same, this shows that the list lets it through and no more.)
+  // container's filter answers ENOSYS too, this shows only that ours does not kill it.)
   return ::syscall(SYS_clone3, nullptr, 0) == -1 && errno == ENOSYS;
 }
 
@@ -124,6 +149,7 @@ absl::StatusOr<std::vector<sock_filter>> Compile(const AllowList& list, int own_
 absl::Status KeepOnly(const AllowList& list) {
   ASSIGN_OR_RETURN(std::vector<sock_filter> program, Compile(list, ::getpid()));
   const sock_fprog loaded{static_cast<unsigned short>(program.size()), program.data()};
+  const std::vector<Probe> probes = StillAnswered(list);
   // With TSYNC the kernel answers with a thread's id when that thread could not be brought along.
   const long answer =
       ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &loaded);
@@ -132,7 +158,7 @@ absl::Status KeepOnly(const AllowList& list) {
         answer > 0 ? Cat("seccomp: thread ", answer, " has a filter of its own")
                    : std::string(ErrnoStatus(errno, "seccomp", "allow-list").message()));
   }
-  if (InForce(list)) return absl::OkStatus();
+  if (InForce(list, probes)) return absl::OkStatus();
   return absl::UnavailableError("seccomp: the filter was taken and is not in force");
 }
 

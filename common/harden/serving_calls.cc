@@ -48,7 +48,7 @@ AllowList ServingCalls() {
       // The open sockets, and gRPC's pollers.
       {"accept4", {}, "RoleServer: a peer connects"},
       {"recvmsg", {}, "gRPC: a peer's octets"},
-      {"sendmsg", {}, "gRPC: the answer; Daemon: tells the service manager, its watchdog included"},
+      {"sendmsg", {}, "gRPC: the answer"},
       {"shutdown", {}, "gRPC: ends a connection"},
       {"getsockname", {}, "gRPC: takes over a connection's descriptor"},
       GetsockoptOf(SOL_SOCKET, SO_PEERCRED, "PeerOf: who connected"),
@@ -56,7 +56,10 @@ AllowList ServingCalls() {
       GetsockoptOf(SOL_SOCKET, SO_ERROR, "gRPC: why a connection ended"),
       SetsockoptOf(kSolTcp, kTcpInq,
                    "gRPC: asks every connection for it, in vain on a Unix socket"),
-      {"sendto", {{4, kWide, 0}}, "RoleDoor: lets a peer in or not; no address, so to no other"},
+      {"sendto",
+       {{4, kWide, 0}},
+       "RoleDoor: lets a peer in or not; Daemon: tells the service manager; no address, so to no "
+       "other"},
       {"recvfrom", {}, "RoleDoor: the role's key"},
       {"eventfd2", {}, "gRPC: wakes a poller"},
       {"poll", {}, "RoleServer and Daemon: wait for a peer, a signal, the end"},

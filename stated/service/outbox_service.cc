@@ -96,16 +96,11 @@ grpc::Status OutboxService::PutPackage(grpc::ServerContext*,
   absl::StatusOr<std::unique_ptr<PackageSpool::Incoming>> incoming =
       hub_.packages().Begin(static_cast<int64_t>(message.id()));
   if (!incoming.ok()) return ToGrpc(incoming.status());
-  // A disk that fails is no stated that is gone, which is what a caller takes UNAVAILABLE for.
-  const auto of_the_disk = [](const absl::Status& status) {
-    if (!absl::IsUnavailable(status)) return ToGrpc(status);
-    return ToGrpc(absl::ResourceExhaustedError(status.message()));
-  };
   do {
     if (absl::Status status = (*incoming)->Append(message.chunk()); !status.ok())
-      return of_the_disk(status);
+      return ToGrpc(status);
   } while (reader->Read(&message));
-  return of_the_disk((*incoming)->Finish());
+  return ToGrpc((*incoming)->Finish());
 }
 
 }  // namespace auspex::stated

@@ -29,7 +29,6 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-// In the order in which nobody waits.
 const char* const kRoles[] = {"keyd/request", "keyd/result",  "keyd/owner", "stated/net",
                               "stated/run",   "stated/owner", "netd/owner", "runnerd/owner"};
 

@@ -19,47 +19,62 @@ NAME = "From source"
 SKIPPED = 77
 
 
-def own_usr(folder):
-    """Whether this process now has a /usr whose changes nobody else sees."""
+def own_namespace():
+    """Whether this process is in a namespace of mounts of its own; as root it starts again in one."""
     if os.environ.get("AUSPEX_OWN_USR") == "1":
-        for word in ("above", "work"):
-            (folder / word).mkdir()
-        layers = f"lowerdir=/usr,upperdir={folder}/above,workdir={folder}/work"
-        return subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, "/usr"], check=False).returncode == 0
+        return True
     if os.geteuid() == 0 and subprocess.run(["unshare", "--mount", "true"], check=False).returncode == 0:
         os.execvpe("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, __file__], os.environ | {"AUSPEX_OWN_USR": "1"})
     return False
 
 
-def main():
+def own_usr(folder):
+    """Whether nobody else sees now what is changed in /usr. `folder` gets a file system that can lie above another."""
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], check=True)
+    for word in ("above", "work"):
+        (folder / word).mkdir()
+    layers = f"lowerdir=/usr,upperdir={folder}/above,workdir={folder}/work"
+    return subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, "/usr"], check=False).returncode == 0
+
+
+def follow(folder):
+    """Whether the section could be executed; SystemExit when a command failed."""
+    if not own_usr(folder):
+        return False
+    # Who is root and has no sudo would leave it out.
+    if shutil.which("sudo") is None:
+        sudo = pathlib.Path("/usr/bin/sudo")
+        sudo.write_text('#!/bin/sh\nexec "$@"\n')
+        sudo.chmod(0o755)
+    home = folder / "home"
+    home.mkdir()
+
+    def execute(command, answer):
+        done = subprocess.run(["sh", "-c", command], env=os.environ | {"HOME": str(home)}, cwd=SOURCE, input=(answer + "\n").encode(),
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=200, check=False)
+        return done.returncode, done.stdout.decode(errors="replace")[-3000:]
+
     commands, table = guide.read(SOURCE)
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        # A file system that can lie above another: the place for temporary files may be such a one itself.
-        if os.environ.get("AUSPEX_OWN_USR") == "1":
-            subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], check=True)
-        if not own_usr(folder):
-            print("not executed: it needs root and overlay file systems")
-            sys.exit(1 if os.environ.get("AUSPEX_REQUIRE_FULL") == "1" else SKIPPED)
-        # Who is root and has no sudo would leave it out.
-        if shutil.which("sudo") is None:
-            sudo = pathlib.Path("/usr/bin/sudo")
-            sudo.write_text('#!/bin/sh\nexec "$@"\n')
-            sudo.chmod(0o755)
-        home = folder / "home"
-        home.mkdir()
+    if guide.follow(commands[NAME], table, guide.TEST, execute) == 0:
+        raise SystemExit("nothing was executed")
+    missing = [path for path in ("/usr/bin/auspex", "/usr/bin/auspex-keyd", "/usr/share/auspex/apparmor/make") if not os.path.exists(path)]
+    if missing:
+        raise SystemExit(f"not installed: {missing}")
+    return True
 
-        def execute(command, answer):
-            done = subprocess.run(["sh", "-c", command], env=os.environ | {"HOME": str(home)}, cwd=SOURCE, input=(answer + "\n").encode(),
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, check=False)
-            return done.returncode, done.stdout.decode(errors="replace")[-3000:]
 
-        guide.follow(commands[NAME], table, guide.TEST, execute)
-        missing = [path for path in ("/usr/bin/auspex", "/usr/bin/auspex-keyd", "/usr/share/auspex/apparmor/make") if not os.path.exists(path)]
-        subprocess.run(["umount", "--lazy", "/usr"], check=True)
-        subprocess.run(["umount", "--lazy", folder], check=True)
-        if missing:
-            raise SystemExit(f"not installed: {missing}")
+def main():
+    executed = False
+    if own_namespace():
+        with tempfile.TemporaryDirectory() as name:
+            try:
+                executed = follow(pathlib.Path(name))
+            finally:
+                for place in ("/usr", name):
+                    subprocess.run(["umount", "--lazy", place], stderr=subprocess.DEVNULL, check=False)
+    if not executed:
+        print("not executed: it needs root and overlay file systems")
+        sys.exit(1 if os.environ.get("AUSPEX_REQUIRE_FULL") == "1" else SKIPPED)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-only
-"""Each command of docs/INSTALL.md is executed by exactly one test, or is listed with the reason why not."""
+"""Each command of docs/INSTALL.md is executed by a test, by the machine of ./dev vm, or by both, or is listed with the reason why not."""
 
 import os
 import pathlib

@@ -52,7 +52,9 @@ bool IsOfTheDisk(const CallFaults::Call& call) {
     std::error_code error;
     const auto file =
         std::filesystem::read_symlink(Cat("/proc/", call.thread, "/fd/", call.arguments[0]), error);
-    return call.arguments[0] > 2 && file.string().starts_with("/");
+    // Of a process that cannot be dumped only root sees the files.
+    const bool is_file = error ? call.arguments[2] > 8 : file.string().starts_with("/");
+    return call.arguments[0] > 2 && is_file;
   }
   if (call.number == SYS_openat) return (call.arguments[2] & (O_WRONLY | O_RDWR | O_CREAT)) != 0;
   return true;

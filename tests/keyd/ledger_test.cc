@@ -134,7 +134,10 @@ TEST(Equivocation, WhatIsClaimedFirstIsRecordedFirst) {
     });
     for (std::thread& thread : threads) thread.join();
     bool submitted = false;
+    // What a later keyd makes of the records.
+    AssignmentLedger later;
     for (const JournalRecord& record : rig.Records()) {
+      later.Replay(record);
       if (record.outcome != Outcome::kSigned) continue;
       if (record.intent == Intent::kSubmitResult) submitted = true;
       if (record.intent == Intent::kSignResult) {
@@ -142,6 +145,12 @@ TEST(Equivocation, WhatIsClaimedFirstIsRecordedFirst) {
       }
     }
     EXPECT_TRUE(submitted);
+    for (const JournalRecord& record : rig.Records()) {
+      if (record.intent != Intent::kSignResult || record.outcome != Outcome::kSigned) continue;
+      ASSERT_EQ(later.ClaimResult(record.subject, record.digest).ok(),
+                rig.ledger.ClaimResult(record.subject, record.digest).ok())
+          << "round " << round;
+    }
   }
 }
 

@@ -32,7 +32,7 @@ namespace auspex {
 namespace {
 
 constexpr char kAddress[] = "192.0.2.7";  // of TEST-NET-1 (RFC 5737)
-constexpr int kFound = 0, kNotFound = 1, kNoNetwork = 77, kNoFilter = 78;
+constexpr int kFound = 0, kNotFound = 1, kNoNamespaces = 77, kNoNetwork = 78, kNoFilter = 79;
 
 sockaddr_in At(in_addr_t host, uint16_t port) {
   sockaddr_in address{};
@@ -94,11 +94,15 @@ std::string Answer(const std::string& query, bool cut) {
   }
 }
 
-// A network with a loopback alone, the files of `folder` in place of the host's, and a name server that ends with this process.
-bool MakeNetwork(const std::string& folder) {
+bool MakeNamespaces() {
   const std::string map = Cat("0 ", geteuid(), " 1");
   if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET) != 0) return false;
   std::ofstream("/proc/self/uid_map") << map;
+  return true;
+}
+
+// A network with a loopback alone, the files of `folder` in place of the host's, and a name server that ends with this process.
+bool MakeNetwork(const std::string& folder) {
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return false;
   for (const char* name : {"resolv.conf", "nsswitch.conf"}) {
     if (mount(Cat(folder, "/", name).c_str(), Cat("/etc/", name).c_str(), nullptr, MS_BIND,
@@ -152,6 +156,7 @@ int EndOf(const char* name, int flags) {
   std::ofstream(folder.path() + "/nsswitch.conf") << "hosts: files dns\n";
   const pid_t child = fork();
   if (child == 0) {
+    if (!MakeNamespaces()) _exit(kNoNamespaces);
     if (!MakeNetwork(folder.path())) _exit(kNoNetwork);
     AllowList list = NetdCalls();
     list.otherwise = Otherwise::kKill;
@@ -170,7 +175,7 @@ class NameLookup : public ::testing::Test {
   }
   void ExpectFound(const char* name, int flags) {
     const int status = EndOf(name, flags);
-    AUSPEX_SKIP_UNLESS(!WIFEXITED(status) || WEXITSTATUS(status) != kNoNetwork,
+    AUSPEX_SKIP_UNLESS(!WIFEXITED(status) || WEXITSTATUS(status) != kNoNamespaces,
                        "user, mount and network namespaces for this user");
     EXPECT_TRUE(WIFEXITED(status)) << "ended by signal " << WTERMSIG(status);
     EXPECT_EQ(WEXITSTATUS(status), kFound);

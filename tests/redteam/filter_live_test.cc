@@ -3,6 +3,8 @@
 // process by SIGSYS, from whichever thread it comes.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -14,8 +16,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstddef>
 #include <cstdlib>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <string>
 #include <thread>
@@ -23,6 +28,7 @@
 #include "common/base/sanitized.h"
 #include "common/harden/harden.h"
 #include "keyd/syscalls.h"
+#include "netd/syscalls.h"
 #include "tests/support/skip.h"
 
 namespace auspex::keyd {
@@ -151,6 +157,36 @@ TEST(KeydFilterLive, AThreadMadeBeforeIsBoundToo) {
 }
 
 // A defect that aborts must still say so: the filter is not what ends it, and its words come out.
+// What a kernel, or a filter that is there already, only says: the list is not taken at its word.
+TEST(RefusingFilterLive, AListThatWasTakenAndIsNotInForceIsNoticed) {
+  AUSPEX_SKIP_UNLESS(!kSanitized, "a build without a sanitizer, which makes calls of its own");
+  constexpr int kNoticed = 9;
+  for (const bool refuses_already : {false, true}) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      // seccomp() says that it did, and unknown calls are refused as our lists refuse.
+      const auto unknown = static_cast<unsigned>(refuses_already ? EPERM : ENOSYS);
+      sock_filter program[] = {
+          BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+          BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_seccomp, 0, 1),
+          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO),
+          BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 1000, 0, 1),
+          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | unknown),
+          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      };
+      const sock_fprog filter{std::size(program), program};
+      if (!NoNewPrivileges().ok() || ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) {
+        ::_exit(kNoFilter);
+      }
+      ::_exit(KeepOnly(NetdCalls()).ok() ? kUnharmed : kNoticed);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == kNoticed)
+        << refuses_already << " " << status;
+  }
+}
+
 TEST(KeydFilterLive, AnAbortIsStillReadable) {
   AUSPEX_SKIP_UNLESS(!kSanitized, "a build without a sanitizer, which makes calls of its own");
   EXPECT_EQ(UnderTheList([] { std::abort(); }).signal(), SIGABRT);

@@ -25,9 +25,6 @@ using testing::HasSubstr;
 using testing::StartsWith;
 using Outcome = UnpackResult::Outcome;
 
-using testing::StartsWith;
-using Outcome = UnpackResult::Outcome;
-
 UnpackResult UnpackInto(const std::string& folder, const std::string& archive,
                         UnpackLimits limits = {}) {
   absl::StatusOr<UniqueFd> file = MemoryFile(archive);

@@ -37,9 +37,10 @@ class DaemonTest : public ::testing::Test {
   }
   std::string Database() const { return folder_ / "state/stated/auspex.db"; }
 
-  void Start() {
+  void Start(const std::function<void()>& before_exec = {}) {
     process_ = std::make_unique<Process>(
-        std::vector<std::string>{ProgramPath("auspex-stated"), "--home", folder_.path()}, log());
+        std::vector<std::string>{ProgramPath("auspex-stated"), "--home", folder_.path()}, log(),
+        before_exec);
     // The channels may come before their server.
     for (const char* role : {"net", "run", "owner"}) ASSERT_TRUE(EnsureRoleKey(Socket(role)).ok());
     net_channel_ = ConnectTo(Socket("net"));

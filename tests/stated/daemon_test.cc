@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // The real program over its real sockets: a unit's whole life, roles, streams.
+#include <fcntl.h>
+#include <sys/syscall.h>
+
+#include <atomic>
+#include <cerrno>
 #include <set>
 #include <thread>
 
 #include "tests/stated/daemon_fixture.h"
+#include "tests/support/call_faults.h"
 
 namespace auspex::stated {
 namespace {
@@ -179,6 +185,50 @@ TEST_F(DaemonTest, APackageGoesFromNetdToRunnerd) {
   runner.join();
   EXPECT_TRUE(got.ok()) << got.error_message();
   EXPECT_TRUE(received == octets);
+}
+
+// UNAVAILABLE would tell netd that stated is gone, and it would wait for another.
+TEST_F(DaemonTest, APackageForADiskThatFailsIsRefusedAndNotPutOff) {
+  process_->Stop();
+  for (const int failing : {SYS_openat, SYS_write}) {
+    std::atomic<bool> fails = false;
+    // The spool's files alone are written by write() and made by a netd that brings something.
+    auspex::testing::CallFaults faults(
+        {SYS_openat, SYS_write}, [&](const auspex::testing::CallFaults::Call& call) {
+          if (!fails || call.number != failing) return 0;
+          const bool made = (call.arguments[2] & O_CREAT) != 0;
+          const bool large = call.arguments[2] >= 100'000;
+          return (call.number == SYS_openat ? made : large) ? EIO : 0;
+        });
+    Start([&faults] { faults.WatchThisProcess(); });
+    Enrol();
+    v1::OfferResponse decision;
+    ASSERT_TRUE(Call(*intake_, &v1::Intake::Stub::Offer, OfferOf(1), &decision).ok());
+    Stream<v1::PackageChunk> package;
+    SetDeadline(package.context, 30);
+    v1::GetPackageRequest request;
+    request.set_manifest_sha256(std::string(64, 'a'));
+    package.reader = work_->GetPackage(&package.context, request);
+    Stream<v1::OutboxItem> outbox;
+    SetDeadline(outbox.context, 30);
+    outbox.reader = outbox_->WatchOutbox(&outbox.context, v1::WatchOutboxRequest());
+    v1::OutboxItem item;
+    ASSERT_TRUE(outbox.reader->Read(&item));
+    fails = true;
+    grpc::ClientContext context;
+    SetDeadline(context, 20);
+    v1::SettleResponse settled;
+    auto writer = outbox_->PutPackage(&context, &settled);
+    v1::PutPackageRequest chunk;
+    chunk.set_id(item.id());
+    chunk.set_chunk(std::string(200'000, 'x'));
+    writer->Write(chunk);
+    writer->WritesDone();
+    const grpc::Status put = writer->Finish();
+    EXPECT_EQ(put.error_code(), grpc::RESOURCE_EXHAUSTED) << failing << " " << put.error_message();
+    fails = false;
+    process_->Kill();
+  }
 }
 
 }  // namespace

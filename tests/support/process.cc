@@ -26,7 +26,8 @@ std::string ProgramPath(const std::string& name) {
   return std::string(dir != nullptr ? dir : "build/release/bin") + "/" + name;
 }
 
-Process::Process(std::vector<std::string> argv, const std::string& log_path) {
+Process::Process(std::vector<std::string> argv, const std::string& log_path,
+                 const std::function<void()>& before_exec) {
   std::vector<char*> raw;
   for (std::string& arg : argv) raw.push_back(arg.data());
   raw.push_back(nullptr);
@@ -43,6 +44,7 @@ Process::Process(std::vector<std::string> argv, const std::string& log_path) {
     ::dup2(null, 0);
     ::dup2(log, 1);
     ::dup2(log, 2);
+    if (before_exec) before_exec();
     ::execv(raw[0], raw.data());
     ::_exit(127);
   }

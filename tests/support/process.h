@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,9 +20,10 @@ std::string ProgramPath(const std::string& name);
 
 class Process {
  public:
-  // Starts `argv` (argv[0] is the path) with standard output and error appended to `log_path`.
+  // Starts `argv` (argv[0] is the path) with standard output and error appended to `log_path`; `before_exec` runs in the child.
   // Aborts the test process when it cannot fork.
-  Process(std::vector<std::string> argv, const std::string& log_path);
+  Process(std::vector<std::string> argv, const std::string& log_path,
+          const std::function<void()>& before_exec = {});
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
