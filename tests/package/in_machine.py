@@ -254,7 +254,8 @@ def remove():
     must(not pathlib.Path("/run/auspex/keyd/owner.sock").exists(), "a socket stays")
     must(pathlib.Path("/var/lib/auspex/keyd/key.sealed").exists(), "the key is gone")
     must(pathlib.Path("/etc/auspex/worker.toml").exists(), "the configuration is gone")
-    apt("install", *worker.packages())
+    # The part about upgrades may have left newer examples.
+    apt("install", "--allow-downgrades", *worker.packages())
     done("systemctl", "enable", "--now", "auspex.target")
     worker.check_services()
     must(identity() == before, f"{before} became {identity()}")
