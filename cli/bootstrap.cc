@@ -88,9 +88,10 @@ BootstrapOutcome Bootstrap(Worker& worker, bool new_key) {
   if (!key.has_key()) {
     // Without a key, keyd's advice is about one that waits to be taken over.
     if (!status->advice().empty() && !new_key) {
-      return Failed(kExitRefused, status->advice(),
-                    "the command above; or 'auspex bootstrap --new-key' to leave that key alone and "
-                    "make another");
+      return Failed(
+          kExitRefused, status->advice(),
+          "the command above; or 'auspex bootstrap --new-key' to leave that key alone and "
+          "make another");
     }
     absl::StatusOr<keyd_v1::KeyIdentity> made = worker->CreateKey();
     if (!made.ok())

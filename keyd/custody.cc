@@ -66,8 +66,9 @@ absl::Status Custody::ImportKey(const Caller& caller, const std::string& import_
   const absl::Status wiped = OverwriteAndRemove(import_path);
   RETURN_IF_ERROR(imported);
   if (!wiped.ok()) {
-    return absl::Status(wiped.code(), Cat("the key is imported, but the file that it came in is left: ",
-                                          std::string(wiped.message())));
+    return absl::Status(wiped.code(),
+                        Cat("the key is imported, but the file that it came in is left: ",
+                            std::string(wiped.message())));
   }
   return absl::OkStatus();
 }
@@ -77,8 +78,9 @@ absl::Status Custody::ImportLocked(const Caller& caller, const std::string& impo
   constexpr Intent kIntent = Intent::kImportKey;
   if (absl::Status s = rates_.Take(kIntent); !s.ok()) return RefuseAct(caller, kIntent, s);
   if (const KeyRing::View view = keys_.view(); view.has_key()) {
-    return RefuseAct(caller, kIntent, absl::AlreadyExistsError(Cat(
-        "there is a key already: ", view.public_key_hex(), "; `auspex key destroy` removes it")));
+    return RefuseAct(caller, kIntent,
+                     absl::AlreadyExistsError(Cat("there is a key already: ", view.public_key_hex(),
+                                                  "; `auspex key destroy` removes it")));
   }
   const bool waiting = !SomethingAt(import_path) && place.keystore == Keystore::kSecretService;
   const auto read = [&]() -> absl::StatusOr<SecretKey> {

@@ -194,9 +194,8 @@ absl::Status Lab::AwaitReceipts(int64_t expected) {
       last = verified;
     }
     if (SecondsSince(moved) > stuck_seconds_) {
-      return absl::DeadlineExceededError(Cat("only ", last, " of ", expected,
-                                             " receipts after ", static_cast<int>(stuck_seconds_),
-                                             " s"));
+      return absl::DeadlineExceededError(Cat("only ", last, " of ", expected, " receipts after ",
+                                             static_cast<int>(stuck_seconds_), " s"));
     }
     RETURN_IF_ERROR(interrupt_.Sleep(kPollMs));
   }

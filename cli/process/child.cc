@@ -40,9 +40,9 @@ std::vector<std::string> MergedEnvironment(const ChildSpec& spec, int ready_fd) 
     }
   }
   // Meant for this process alone, never for what it starts.
-  for (const char* own : {"AUSPEX_READY_FD", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID",
-                          "LISTEN_FDNAMES", "WATCHDOG_USEC", "WATCHDOG_PID",
-                          "AUSPEX_KEYD_PASSPHRASE_FD"}) {
+  for (const char* own :
+       {"AUSPEX_READY_FD", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES",
+        "WATCHDOG_USEC", "WATCHDOG_PID", "AUSPEX_KEYD_PASSPHRASE_FD"}) {
     merged.erase(own);
   }
   for (const auto& [name, value] : spec.environment) merged[name] = value;

@@ -34,7 +34,7 @@ struct ChildSpec {
   // A descriptor that the child inherits, and the variable that tells it the number; -1: none.
   int passed_fd = -1;
   std::string passed_as;
-  bool ready_pipe = false;       // pass AUSPEX_READY_FD and let WaitReady be used
+  bool ready_pipe = false;  // pass AUSPEX_READY_FD and let WaitReady be used
 };
 
 class Child {

@@ -58,9 +58,8 @@ bool Supervisor::StartSlot(Slot& slot) {
   slot.start_at.reset();
   slot.ready = false;
   slot.started = steady_clock::now();
-  absl::StatusOr<UniqueFd> handed = slot.program.hand_over
-                                        ? slot.program.hand_over()
-                                        : absl::StatusOr<UniqueFd>(UniqueFd());
+  absl::StatusOr<UniqueFd> handed =
+      slot.program.hand_over ? slot.program.hand_over() : absl::StatusOr<UniqueFd>(UniqueFd());
   if (handed.ok()) {
     spec.passed_fd = handed->get();
     spec.passed_as = slot.program.handed_as;

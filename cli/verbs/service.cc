@@ -370,7 +370,8 @@ void AddServiceVerbs(CLI::App& app, Chosen& chosen) {
       service->add_subcommand("uninstall", "Stop the services and remove what install wrote");
   uninstall->add_flag("--force", uninstall_options->force, "Also units that were changed since");
   uninstall->footer(
-      "The worker's state and key stay: auspex withdraw deletes them. Exit code 2: refused (changed\n"
+      "The worker's state and key stay: auspex withdraw deletes them. Exit code 2: refused "
+      "(changed\n"
       "units, another worker's, no service manager).\n\n"
       "Example: auspex service uninstall");
   Runs(uninstall, chosen, uninstall_options, RunUninstall);

@@ -107,8 +107,7 @@ int RunWithdraw(Session& session, const WithdrawOptions& options) {
     return kExitFailure;
   }
   const absl::StatusOr<keyd_v1::DestroyKeyResponse> destroyed =
-      key.ok() ? worker->DestroyKey()
-               : absl::StatusOr<keyd_v1::DestroyKeyResponse>(key.status());
+      key.ok() ? worker->DestroyKey() : absl::StatusOr<keyd_v1::DestroyKeyResponse>(key.status());
   if (!destroyed.ok()) {
     output.Warning("withdraw",
                    Cat("the key's file may be left in ", session.layout.StateDir("keyd"), ": ",

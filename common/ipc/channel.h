@@ -19,9 +19,9 @@ std::shared_ptr<grpc::Channel> ConnectTo(const std::string& path);
 
 // Arguments of a connection's end for what gRPC does of itself and nothing here uses; 0 turns each off: counters for a debugging
 // service, probes of the link's bandwidth, which send pings, and compression in both directions.
-inline constexpr const char* kUnusedOfGrpc[] = {
-    GRPC_ARG_ENABLE_CHANNELZ, GRPC_ARG_HTTP2_BDP_PROBE, GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION,
-    GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION};
+inline constexpr const char* kUnusedOfGrpc[] = {GRPC_ARG_ENABLE_CHANNELZ, GRPC_ARG_HTTP2_BDP_PROBE,
+                                                GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION,
+                                                GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION};
 
 // Sets `context`'s deadline to `seconds` from now.
 void SetDeadline(grpc::ClientContext& context, double seconds);

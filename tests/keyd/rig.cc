@@ -39,13 +39,14 @@ Enrolment SomeEnrolment() {
 
 namespace {
 
-std::unique_ptr<Journal> OpenOrAbort(std::unique_ptr<JournalFolder> folder, AssignmentLedger& ledger,
-                                     CreatedClock& created) {
+std::unique_ptr<Journal> OpenOrAbort(std::unique_ptr<JournalFolder> folder,
+                                     AssignmentLedger& ledger, CreatedClock& created) {
   if (folder == nullptr) folder = std::make_unique<MemoryJournalFolder>();
-  auto journal = Journal::Open(std::move(folder), JournalOptions{}, 0, [&](const JournalRecord& record) {
-    ledger.Replay(record);
-    created.Replay(record);
-  });
+  auto journal =
+      Journal::Open(std::move(folder), JournalOptions{}, 0, [&](const JournalRecord& record) {
+        ledger.Replay(record);
+        created.Replay(record);
+      });
   if (!journal.ok()) std::abort();
   return *std::move(journal);
 }

@@ -59,7 +59,8 @@ Enrolment SomeEnrolment();
 struct Rig {
   // Without `key`, one of kSomeSeed; without `folder`, a journal in memory.
   explicit Rig(std::optional<Enrolment> enrolment = SomeEnrolment(),
-               std::string_view seed_hex = kSomeSeed, std::unique_ptr<JournalFolder> folder = nullptr);
+               std::string_view seed_hex = kSomeSeed,
+               std::unique_ptr<JournalFolder> folder = nullptr);
 
   // Every record there is.
   std::vector<JournalRecord> Records() const;
