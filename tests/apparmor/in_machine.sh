@@ -135,6 +135,7 @@ tenant=(read="$key" read="$database" list="$home/state/runnerd" write="$home/sta
   signal="${pid[runnerd]}" mount=/home profile=unconfined profile=auspex-runnerd)
 out=$(person "$programs/auspex-runnerd" then=/usr/bin/auspex-vm-takeover "${tenant[@]}" 2>&1)
 mv "$programs/.kept" "$programs/auspex-runnerd"
+rm -f /usr/bin/auspex-vm-takeover
 echo "$out"
 grep -q ': done$' <<<"$out" && fail "as a program of runnerd: $(grep ': done$' <<<"$out" | tr '\n' ';')"
 [[ $(grep -c ': refused' <<<"$out") -eq ${#tenant[@]} ]] || fail "as a program of runnerd: not every attempt was made"
