@@ -69,10 +69,10 @@ absl::StatusOr<std::string_view> JournalScanner::Peek(size_t octets) {
   size_t skip = static_cast<size_t>(position_.offset - buffer_offset_);
   if (buffer_.size() - skip < wanted) {
     buffer_.resize(std::min<uint64_t>(kBufferOctets, left));
-    ASSIGN_OR_RETURN(const size_t got, source_.ReadAt(position_.offset, std::span(buffer_)));
-    if (got < buffer_.size()) return Damage("the file shrank while it was read");
     buffer_offset_ = position_.offset;
     skip = 0;
+    ASSIGN_OR_RETURN(const size_t got, source_.ReadAt(position_.offset, std::span(buffer_)));
+    if (got < buffer_.size()) return Damage("the file shrank while it was read");
   }
   return std::string_view(buffer_).substr(skip, std::max(wanted, buffer_.size() - skip));
 }

@@ -71,18 +71,23 @@ TEST(LiveJournal, WhateverIsWrittenBetweenTwoReadsItIsGood) {
 
 // keyd cuts the room off before it goes on in another segment.
 TEST(LiveJournal, RoomThatIsCutOffWhileItIsReadIsNoDamage) {
-  MadeJournal journal;
-  for (int i = 0; i < 4; ++i) journal.AddSigned(Cat("octets ", i), Cat("asg-", i));
-  const auto& [name, whole] = *journal.segments().begin();
-  for (int at = 1;; ++at) {
-    std::string with_room = whole;
-    with_room.resize(whole.size() + kRoom);
-    const LiveSource source(with_room, {with_room.size(), whole.size()}, at, false);
-    JournalState state;
-    const absl::StatusOr<SegmentEnd> end = ReadSegment(source, name, true, state, {});
-    ASSERT_TRUE(end.ok()) << "read " << at << ": " << end.status();
-    EXPECT_EQ(state.records(), 4u);
-    if (source.reads() < at) break;
+  // In one piece, and in more than the reader holds at a time.
+  for (const uint64_t records : {4, 3000}) {
+    MadeJournal journal;
+    for (uint64_t i = 0; i < records; ++i) journal.AddSigned(Cat("octets ", i), Cat("asg-", i));
+    const auto& [name, whole] = *journal.segments().begin();
+    EXPECT_EQ(whole.size() > 256 * 1024, records > 4);
+    for (int at = 1;; ++at) {
+      SCOPED_TRACE(Cat(records, " records, read ", at));
+      std::string with_room = whole;
+      with_room.resize(whole.size() + kRoom);
+      const LiveSource source(with_room, {with_room.size(), whole.size()}, at, false);
+      JournalState state;
+      const absl::StatusOr<SegmentEnd> end = ReadSegment(source, name, true, state, {});
+      ASSERT_TRUE(end.ok()) << end.status();
+      EXPECT_EQ(state.records(), records);
+      if (source.reads() < at) break;
+    }
   }
 }
 

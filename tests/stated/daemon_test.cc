@@ -145,6 +145,22 @@ TEST_F(DaemonTest, StatusIsWatched) {
   EXPECT_EQ(status.state(), "offline");
 }
 
+// As netd brings it; stated may end the call before it has all.
+grpc::Status PutPackage(v1::Outbox::Stub& outbox, uint64_t item, const std::string& octets) {
+  grpc::ClientContext context;
+  SetDeadline(context, 20);
+  v1::SettleResponse settled;
+  const auto writer = outbox.PutPackage(&context, &settled);
+  v1::PutPackageRequest chunk;
+  chunk.set_id(item);
+  for (size_t at = 0; at < octets.size(); at += 200'000) {
+    chunk.set_chunk(octets.substr(at, 200'000));
+    if (!writer->Write(chunk)) break;
+  }
+  writer->WritesDone();
+  return writer->Finish();
+}
+
 TEST_F(DaemonTest, APackageGoesFromNetdToRunnerd) {
   Enrol();
   v1::OfferResponse decision;
@@ -169,18 +185,7 @@ TEST_F(DaemonTest, APackageGoesFromNetdToRunnerd) {
   v1::OutboxItem item;
   ASSERT_TRUE(outbox.reader->Read(&item));
   EXPECT_EQ(item.fetch_package().manifest_sha256(), std::string(64, 'a'));
-  grpc::ClientContext context;
-  SetDeadline(context, 20);
-  v1::SettleResponse settled;
-  auto writer = outbox_->PutPackage(&context, &settled);
-  v1::PutPackageRequest chunk;
-  chunk.set_id(item.id());
-  for (size_t at = 0; at < octets.size(); at += 200'000) {
-    chunk.set_chunk(octets.substr(at, 200'000));
-    ASSERT_TRUE(writer->Write(chunk));
-  }
-  writer->WritesDone();
-  const grpc::Status put = writer->Finish();
+  const grpc::Status put = PutPackage(*outbox_, item.id(), octets);
   ASSERT_TRUE(put.ok()) << put.error_message();
   runner.join();
   EXPECT_TRUE(got.ok()) << got.error_message();
@@ -215,16 +220,7 @@ TEST_F(DaemonTest, APackageForADiskThatFailsIsRefusedAndNotPutOff) {
     v1::OutboxItem item;
     ASSERT_TRUE(outbox.reader->Read(&item));
     fails = true;
-    grpc::ClientContext context;
-    SetDeadline(context, 20);
-    v1::SettleResponse settled;
-    auto writer = outbox_->PutPackage(&context, &settled);
-    v1::PutPackageRequest chunk;
-    chunk.set_id(item.id());
-    chunk.set_chunk(std::string(200'000, 'x'));
-    writer->Write(chunk);
-    writer->WritesDone();
-    const grpc::Status put = writer->Finish();
+    const grpc::Status put = PutPackage(*outbox_, item.id(), std::string(200'000, 'x'));
     EXPECT_EQ(put.error_code(), grpc::RESOURCE_EXHAUSTED) << failing << " " << put.error_message();
     fails = false;
     process_->Kill();
