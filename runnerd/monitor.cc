@@ -73,8 +73,7 @@ void Monitor::TellCapabilities(const Config& config, bool again) {
   capabilities_at_ = now;
 }
 
-void Monitor::TellCondition(const Config& config, bool again) {
-  Condition condition = parts_.condition(config);
+void Monitor::TellCondition(Condition condition, bool again) {
   const auto now = steady_clock::now();
   if (!again && condition == told_condition_ && now - condition_at_ < kReportEvery) return;
   if (parts_.report_condition(condition).ok()) {
@@ -95,13 +94,15 @@ void Monitor::Watch() {
     const Config config = ConfigNow();
     const auto now = steady_clock::now();
     // The condition is what has to be quick; looking at devices and models is not for every time.
-    // What the coordinator is told about the heat goes first: it is asked for work by that.
+    // What the coordinator is told about the heat goes first: it is asked for work by that. One look
+    // at the condition decides and is told, so that none is told before the heat that it comes from.
+    Condition condition = parts_.condition(config);
     if (again || measured_at == steady_clock::time_point::min() ||
-        now - measured_at >= kLookEvery || parts_.condition(config) != told_condition_) {
+        now - measured_at >= kLookEvery || condition != told_condition_) {
       TellCapabilities(config, again);
       measured_at = now;
     }
-    TellCondition(config, again);
+    TellCondition(std::move(condition), again);
     lock.lock();
     changed_.wait_for(lock, kLookEvery, [this] { return stopping_ || again_ || look_; });
   }

@@ -46,7 +46,7 @@ class Monitor {
   void Watch();
   Config ConfigNow() const;
   void TellCapabilities(const Config& config, bool again);
-  void TellCondition(const Config& config, bool again);
+  void TellCondition(Condition condition, bool again);
 
   const Parts parts_;
   std::mutex mutex_;
