@@ -24,7 +24,9 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import time
+from concurrent import futures
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -42,6 +44,8 @@ GUEST = "var/lib/auspex-vm"
 
 # On a host with much else to do, all times of this file and of the table are multiplied by this; so is the tests' own pace.
 PATIENCE = max(1, int(os.environ.get("AUSPEX_VM_PATIENCE", "1")))
+# Machines at a time that do one run after another; each takes 3 GiB.
+MACHINES = max(1, int(os.environ.get("AUSPEX_VM_MACHINES", "2")))
 # Seconds without KVM, where a boot takes half a minute on a free machine.
 BOOT_TIMEOUT = 300 * PATIENCE
 SHUTDOWN_TIMEOUT = 120 * PATIENCE
@@ -175,21 +179,54 @@ def follow(vm, runs, on_event):
         time.sleep(0.2)
 
 
+def one_after_another(runs):
+    """Whether a machine does these runs one at a time: then half of its time it waits for itself, and another may go on beside it."""
+    return len(runs) == 1 or all(run.alone for run in runs) or any(run.restart for run in runs)
+
+
+def longest(runs):
+    """Seconds that these runs may take by the table."""
+    return sum(run.timeout * (len(run.lines) if run.command else 1) for run in runs)
+
+
 def boot(runs, on_event):
-    """One machine for each key of the table, in the order in which the table first names it."""
+    """One machine for each key of the table. First those that do two runs at a time, each by itself, in the table's order; then the others, as
+    many at a time as MACHINES says, those first that may take longest. The first machine that fails is told of when all have ended."""
     if any(run.packages for run in runs):
         packages_to_install()
     shutil.rmtree(LAST, ignore_errors=True)
-    for number, key in enumerate(dict.fromkeys(run.machine_key for run in runs)):
-        boot_one([run for run in runs if run.machine_key == key], LAST / f"machine-{number}", on_event)
+    groups = [[run for run in runs if run.machine_key == key] for key in dict.fromkeys(run.machine_key for run in runs)]
+    wide = [group for group in groups if not one_after_another(group)]
+    narrow = sorted((group for group in groups if one_after_another(group)), key=longest, reverse=True)
+    telling, going = threading.Lock(), []
+
+    def tell(event):
+        with telling:
+            on_event(event)
+
+    for places, some in ((1, wide), (MACHINES, narrow)):
+        with futures.ThreadPoolExecutor(places) as pool:
+            waiting = [pool.submit(boot_one, group, LAST / f"machine-{groups.index(group)}", tell, going) for group in some]
+            try:
+                futures.wait(waiting)
+            except BaseException:
+                # Whoever ends this program ends its machines.
+                pool.shutdown(wait=False, cancel_futures=True)
+                for vm in going:
+                    vm.stop()
+                raise
+        for each in waiting:
+            each.result()
 
 
-def boot_one(runs, folder, on_event):
+def boot_one(runs, folder, on_event, going):
+    """Boots it and follows its runs to their end; `going` gets it, for whoever must stop it."""
     folder.mkdir(parents=True)
     parameters = " ".join(filter(None, (runs[0].kernel, runs[0].machine, "packages" if runs[0].packages else "")))
     share = folder / "share.tar"
     write_share(share, runs, person=False)
     vm = machine.Machine(IMAGE, share, folder, runs[0].kernel, restarts=any(run.restart for run in runs), packages=runs[0].packages)
+    going.append(vm)
     begun = time.monotonic()
     try:
         vm.start()

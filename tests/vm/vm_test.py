@@ -271,6 +271,45 @@ class TheFollower(unittest.TestCase):
         self.assertIn("ended during the end of run 'a'", error)
 
 
+class TheMachines(unittest.TestCase):
+    """Which go on side by side, and in which order."""
+
+    def run_of(self, name, timeout=10, **more):
+        return table.Run(name=name, proves="-", manager="system", user="root", command="true", timeout=timeout, **more)
+
+    def test_those_with_runs_one_after_another_go_side_by_side_after_the_others(self):
+        runs = [self.run_of("short", machine="s"), self.run_of("wide-1"), self.run_of("wide-2"),
+                self.run_of("long", 500, machine="l", alone=True), self.run_of("long-2", 500, machine="l", alone=True)]
+        began, both = [], threading.Barrier(2)
+
+        def boot_one(group, _folder, on_event, _going):
+            began.append(group[0].name)
+            if not group[0].name.startswith("wide"):
+                both.wait(20)
+            on_event(group[0].name)
+
+        heard = []
+        with unittest.mock.patch.object(command, "boot_one", boot_one), unittest.mock.patch.object(command.shutil, "rmtree"), \
+                unittest.mock.patch.object(command, "MACHINES", 2):
+            command.boot(runs, heard.append)
+        self.assertEqual(began[0], "wide-1")
+        self.assertEqual(sorted(began[1:]), ["long", "short"])
+        self.assertEqual(sorted(heard), ["long", "short", "wide-1"])
+
+    def test_one_that_fails_is_told_of_when_all_have_ended(self):
+        ended = []
+
+        def boot_one(group, *_):
+            ended.append(group[0].name)
+            if group[0].name == "bad":
+                raise command.VmError("it hangs")
+
+        with unittest.mock.patch.object(command, "boot_one", boot_one), unittest.mock.patch.object(command.shutil, "rmtree"), \
+                self.assertRaisesRegex(command.VmError, "it hangs"):
+            command.boot([self.run_of("bad", 20, machine="b"), self.run_of("good", machine="g")], lambda _: None)
+        self.assertEqual(sorted(ended), ["bad", "good"])
+
+
 class Restarted(Exception):
     """The fake machine's processor starts again."""
 
