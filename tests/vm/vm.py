@@ -191,14 +191,15 @@ def longest(runs):
 
 def boot(runs, on_event):
     """One machine for each key of the table. First those that do two runs at a time, each by itself, in the table's order; then the others, as
-    many at a time as MACHINES says, those first that may take longest. The first machine that fails is told of when all have ended."""
+    many at a time as MACHINES says, those first that may take longest. A machine that fails lets those beside it come to their end, and no others
+    begin."""
     if any(run.packages for run in runs):
         packages_to_install()
     shutil.rmtree(LAST, ignore_errors=True)
     groups = [[run for run in runs if run.machine_key == key] for key in dict.fromkeys(run.machine_key for run in runs)]
     wide = [group for group in groups if not one_after_another(group)]
     narrow = sorted((group for group in groups if one_after_another(group)), key=longest, reverse=True)
-    telling, going = threading.Lock(), []
+    telling, going, over = threading.Lock(), [], threading.Event()
 
     def tell(event):
         with telling:
@@ -206,21 +207,27 @@ def boot(runs, on_event):
 
     for places, some in ((1, wide), (MACHINES, narrow)):
         with futures.ThreadPoolExecutor(places) as pool:
-            waiting = [pool.submit(boot_one, group, LAST / f"machine-{groups.index(group)}", tell, going) for group in some]
+            waiting = [pool.submit(boot_one, group, LAST / f"machine-{groups.index(group)}", tell, going, over) for group in some]
             try:
-                futures.wait(waiting)
+                futures.wait(waiting, return_when=futures.FIRST_EXCEPTION)
             except BaseException:
-                # Whoever ends this program ends its machines.
-                pool.shutdown(wait=False, cancel_futures=True)
-                for vm in going:
+                # Whoever ends this program ends its machines: those that run, and by `over` one that is just being started.
+                over.set()
+                for vm in list(going):
                     vm.stop()
                 raise
+            finally:
+                for each in waiting:
+                    each.cancel()
+        failed = [str(each.exception()) for each in waiting if not each.cancelled() and isinstance(each.exception(), VmError)]
+        if failed:
+            raise VmError("\n".join(failed))
         for each in waiting:
             each.result()
 
 
-def boot_one(runs, folder, on_event, going):
-    """Boots it and follows its runs to their end; `going` gets it, for whoever must stop it."""
+def boot_one(runs, folder, on_event, going, over):
+    """Boots it and follows its runs to their end; `going` gets it, for whoever must stop it, and once `over` is set none starts."""
     folder.mkdir(parents=True)
     parameters = " ".join(filter(None, (runs[0].kernel, runs[0].machine, "packages" if runs[0].packages else "")))
     share = folder / "share.tar"
@@ -230,6 +237,8 @@ def boot_one(runs, folder, on_event, going):
     begun = time.monotonic()
     try:
         vm.start()
+        if over.is_set():
+            vm.stop()
         follow(vm, runs, lambda event: on_event(event | {"after": time.monotonic() - begun, "parameters": parameters}))
     except VmError as error:
         raise VmError(f"{error}\n--- the console's last lines ({vm.console}):\n{vm.console_tail()}") from error

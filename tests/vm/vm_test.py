@@ -282,7 +282,7 @@ class TheMachines(unittest.TestCase):
                 self.run_of("long", 500, machine="l", alone=True), self.run_of("long-2", 500, machine="l", alone=True)]
         began, both = [], threading.Barrier(2)
 
-        def boot_one(group, _folder, on_event, _going):
+        def boot_one(group, _folder, on_event, *_):
             began.append(group[0].name)
             if not group[0].name.startswith("wide"):
                 both.wait(20)
@@ -296,18 +296,61 @@ class TheMachines(unittest.TestCase):
         self.assertEqual(sorted(began[1:]), ["long", "short"])
         self.assertEqual(sorted(heard), ["long", "short", "wide-1"])
 
-    def test_one_that_fails_is_told_of_when_all_have_ended(self):
-        ended = []
+    def test_those_that_fail_are_all_told_of_and_none_begins_after_them(self):
+        ended, both = [], threading.Barrier(2)
 
         def boot_one(group, *_):
+            both.wait(20)
             ended.append(group[0].name)
-            if group[0].name == "bad":
-                raise command.VmError("it hangs")
+            raise command.VmError(f"{group[0].name} hangs")
 
         with unittest.mock.patch.object(command, "boot_one", boot_one), unittest.mock.patch.object(command.shutil, "rmtree"), \
-                self.assertRaisesRegex(command.VmError, "it hangs"):
-            command.boot([self.run_of("bad", 20, machine="b"), self.run_of("good", machine="g")], lambda _: None)
-        self.assertEqual(sorted(ended), ["bad", "good"])
+                unittest.mock.patch.object(command, "MACHINES", 2), self.assertRaisesRegex(command.VmError, "(?s)first hangs.*second hangs"):
+            command.boot([self.run_of("first", 30, machine="a"), self.run_of("second", 20, machine="b")], lambda _: None)
+        self.assertEqual(sorted(ended), ["first", "second"])
+
+    def test_who_ends_the_program_ends_the_machines_and_none_starts_anymore(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        stopped, packing = [], threading.Event()
+
+        class Vm:
+            def __init__(self, _image, _share, folder, *_, **_more):
+                self.name, self.console, self.results, self.off = folder.name, "", folder / "none", threading.Event()
+
+            def start(self):
+                if self.name == "machine-0":
+                    packing.set()
+
+            def ended(self):
+                return self.off.is_set()
+
+            def stop(self):
+                stopped.append(self.name)
+                self.off.set()
+
+            def console_tail(self):
+                return ""
+
+        def write_share(path, *_, **_more):
+            if path.parent.name == "machine-1":
+                # Still packing when the end comes.
+                over_seen.wait(20)
+
+        over_seen = threading.Event()
+
+        def interrupted(waiting, **_):
+            if not waiting:
+                return
+            packing.wait(20)
+            threading.Timer(0.5, over_seen.set).start()
+            raise KeyboardInterrupt
+
+        with unittest.mock.patch.object(command.machine, "Machine", Vm), unittest.mock.patch.object(command, "write_share", write_share), \
+                unittest.mock.patch.object(command, "LAST", pathlib.Path(folder.name) / "last"), unittest.mock.patch.object(command, "MACHINES", 2), \
+                unittest.mock.patch.object(command.futures, "wait", interrupted), self.assertRaises(KeyboardInterrupt):
+            command.boot([self.run_of(name, machine=name) for name in ("a", "b", "c")], lambda _: None)
+        self.assertEqual(sorted(set(stopped)), ["machine-0", "machine-1"], "and the third never began")
 
 
 class Restarted(Exception):
