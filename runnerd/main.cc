@@ -205,6 +205,8 @@ absl::Status Serve(Daemon& daemon) {
     return Cat(work.slots().ListRunning().size(), " of ", work.slots().count(), " slots busy");
   });
   work.Stop(kStopGraceSeconds);
+  // Else the stop would wait for a stated that is away, or was stopped with us.
+  stated.EndReports();
   governor.Stop();
   monitor.Stop();
   server->Shutdown();

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <mutex>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -20,7 +22,12 @@ namespace auspex::runnerd {
 namespace rpc = auspex::stated::v1;
 
 struct StatedClient::Stub {
-  std::unique_ptr<rpc::Work::Stub> work;
+  explicit Stub(std::shared_ptr<grpc::Channel> channel)
+      : work(rpc::Work::NewStub(std::move(channel))) {}
+  const std::unique_ptr<rpc::Work::Stub> work;
+  std::mutex mutex;
+  bool reports_ended = false;
+  std::set<grpc::ClientContext*> reports;  // under way
 };
 
 namespace {
@@ -68,7 +75,7 @@ rpc::CompleteUnitRequest CompleteRequest(const Unit& unit, const SignedResult& d
 }  // namespace
 
 StatedClient::StatedClient(std::shared_ptr<grpc::Channel> channel)
-    : stub_(new Stub{rpc::Work::NewStub(std::move(channel))}) {}
+    : stub_(new Stub(std::move(channel))) {}
 StatedClient::~StatedClient() = default;
 
 absl::Status StatedClient::Begin(const Unit& unit, RunControl& control) {
@@ -127,15 +134,30 @@ void StatedClient::RefuseUnparsed(const std::string& assignment_id, const std::s
   stub_->work->RefuseUnit(&context, request, &answer);
 }
 
+template <typename Call>
+absl::Status StatedClient::Report(const char* what, Call call) {
+  grpc::ClientContext context;
+  SetDeadline(context, kReportSeconds);
+  context.set_wait_for_ready(true);
+  {
+    std::lock_guard lock(stub_->mutex);
+    // A context that is cancelled before its call is made ends that call at once.
+    if (stub_->reports_ended) context.TryCancel();
+    stub_->reports.insert(&context);
+  }
+  const grpc::Status status = call(context);
+  std::lock_guard lock(stub_->mutex);
+  stub_->reports.erase(&context);
+  return FromGrpc(status, what);
+}
+
 absl::Status StatedClient::ReportCapabilities(const std::string& canonical_json) {
   rpc::Capabilities request;
   request.set_canonical_json(canonical_json);
   rpc::ReportCapabilitiesResponse answer;
-  grpc::ClientContext context;
-  SetDeadline(context, kReportSeconds);
-  context.set_wait_for_ready(true);
-  return FromGrpc(stub_->work->ReportCapabilities(&context, request, &answer),
-                  "stated.ReportCapabilities");
+  return Report("stated.ReportCapabilities", [&](grpc::ClientContext& context) {
+    return stub_->work->ReportCapabilities(&context, request, &answer);
+  });
 }
 
 absl::Status StatedClient::ReportCondition(const Condition& condition) {
@@ -147,11 +169,15 @@ absl::Status StatedClient::ReportCondition(const Condition& condition) {
   request.mutable_gpu_devices()->Assign(condition.gpu_devices.begin(), condition.gpu_devices.end());
   request.mutable_gpu_tenants()->Assign(condition.gpu_tenants.begin(), condition.gpu_tenants.end());
   rpc::ReportConditionResponse answer;
-  grpc::ClientContext context;
-  SetDeadline(context, kReportSeconds);
-  context.set_wait_for_ready(true);
-  return FromGrpc(stub_->work->ReportCondition(&context, request, &answer),
-                  "stated.ReportCondition");
+  return Report("stated.ReportCondition", [&](grpc::ClientContext& context) {
+    return stub_->work->ReportCondition(&context, request, &answer);
+  });
+}
+
+void StatedClient::EndReports() {
+  std::lock_guard lock(stub_->mutex);
+  stub_->reports_ended = true;
+  for (grpc::ClientContext* context : stub_->reports) context->TryCancel();
 }
 
 absl::Status StatedClient::Fetch(const Sha256Hex& manifest_sha256, int fd, RunControl& control) {

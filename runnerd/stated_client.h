@@ -34,14 +34,19 @@ class StatedClient final : public ArchiveSource {
   // For an item that did not parse into a Unit. One attempt.
   void RefuseUnparsed(const std::string& assignment_id, const std::string& reason);
 
-  // One attempt; a later report follows anyway.
+  // One attempt of a few seconds; a later report follows anyway. CANCELLED after EndReports.
   absl::Status ReportCapabilities(const std::string& canonical_json);
   absl::Status ReportCondition(const Condition& condition);
+  // For good: no report is waited for any more, also of those under way. What else is asked of
+  // stated is as before.
+  void EndReports();
 
   absl::Status Fetch(const Sha256Hex& manifest_sha256, int fd, RunControl& control) override;
   void Drop(const Sha256Hex& manifest_sha256) override;
 
  private:
+  template <typename Call>
+  absl::Status Report(const char* what, Call call);
   absl::Status FetchOnce(const Sha256Hex& manifest_sha256, int fd, RunControl& control);
 
   struct Stub;

@@ -37,6 +37,13 @@ TEST_F(TransientTest, DaemonsAreGoneAfterwards) {
   EXPECT_TRUE(ProcessesWith(home_.path()).empty());
 }
 
+// One that has to be killed says nothing of its end: runnerd waited so for a stated that a probe does
+// not start.
+TEST_F(TransientTest, ADaemonEndsByItselfWithoutItsNeighbours) {
+  const Outcome probed = Auspex({"--verbose", "sandbox", "probe"});
+  EXPECT_THAT(probed.err, HasSubstr("proc=runnerd event=stopped")) << probed.code;
+}
+
 TEST_F(TransientTest, DaemonsAreGoneAfterAKilledCommand) {
   const pid_t pid = StartProgram(BuiltProgram("auspex"), {"--home", home_.path(), "status"});
   // Whatever it has come to by then.
