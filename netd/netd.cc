@@ -100,7 +100,7 @@ void Netd::Start(std::function<void()> finished) {
     if (!done) ticking->count_down();
   });
   threads_.emplace_back([this, stop, ticking] {
-    poll_.Run(stop);
+    poll_.Run(stop, cut_poll_.get_token());
     ticking->count_down();
   });
   if (options_.max_ticks > 0) {
@@ -110,6 +110,12 @@ void Netd::Start(std::function<void()> finished) {
       finished();
     });
   }
+}
+
+void Netd::RequestStop() {
+  stop_.request_stop();
+  poll_.AwaitAnswer();
+  cut_poll_.request_stop();
 }
 
 void Netd::Join() { threads_.clear(); }

@@ -56,8 +56,9 @@ class Netd {
 
   // Starts the threads. `finished` is called from one of them at the end of a bounded run.
   void Start(std::function<void()> finished);
-  // Ends calls, transfers and sleeps at once; Join then waits for the threads.
-  void RequestStop() { stop_.request_stop(); }
+  // Ends calls, transfers and sleeps at once, but for a poll that may bring work any moment
+  // (PollLoop::AwaitAnswer), which is waited for here; Join then waits for the threads.
+  void RequestStop();
   void Join();
 
   ConnectionService& service() { return service_; }
@@ -70,7 +71,7 @@ class Netd {
   void Drain();
 
   const Options options_;
-  std::stop_source stop_;
+  std::stop_source stop_, cut_poll_;
   HttpClient http_;
   KeydClient keyd_;
   StatedClient stated_;

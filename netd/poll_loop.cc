@@ -25,6 +25,9 @@ constexpr double kBeatWait = 6;
 constexpr double kRunnerWait = 30;
 // An empty answer that comes quicker than this was not waited for, whatever its headers say.
 constexpr double kShortestWait = 1;
+// A poll may bring work any moment until it has lasted so many times as long as answers take, in
+// these bounds, in seconds.
+constexpr double kAnswerFactor = 4, kShortestAnswer = 0.1, kLongestAnswer = 2;
 // Answers above this leave holes in the heap that are worth giving back.
 constexpr size_t kTrimAbove = 256 * 1024;
 
@@ -43,7 +46,7 @@ PollLoop::PollLoop(Options options, Coordinator& coordinator, StatedClient& stat
       counters_(counters),
       backoff_(PollBackoff(options.interval_seconds)) {}
 
-void PollLoop::Run(std::stop_token stop) {
+void PollLoop::Run(std::stop_token stop, std::stop_token cut) {
   uint64_t ticks = 0;
   while (!stop.stop_requested()) {
     DemandBoard::View view;
@@ -54,12 +57,36 @@ void PollLoop::Run(std::stop_token stop) {
         return now.beaten_epoch >= now.capability_epoch;
       });
       if (stop.stop_requested()) return;
-      tick = Poll(stop, view);
+      {
+        std::lock_guard lock(mutex_);
+        sent_ = Steady::now();
+      }
+      tick = Poll(cut, view);
+      NoteAnswer(tick);
       if (tick.kind == Kind::kCancelled) return;
     }
     if (++ticks == options_.max_ticks) return;
     Pause(tick, stop, view);
   }
+}
+
+void PollLoop::NoteAnswer(const Tick& tick) {
+  std::lock_guard lock(mutex_);
+  sent_.reset();
+  answered_.notify_all();
+  const bool heard = tick.kind != Kind::kFailed && tick.kind != Kind::kCancelled;
+  // One that had been held for long is no measure.
+  if (heard && (!tick.waited || tick.seconds < kLongestAnswer / kAnswerFactor))
+    answer_seconds_ = std::max(tick.seconds, answer_seconds_ * 0.9);
+}
+
+void PollLoop::AwaitAnswer() {
+  std::unique_lock lock(mutex_);
+  if (!sent_) return;
+  const std::chrono::duration<double> patience(
+      std::clamp(answer_seconds_ * kAnswerFactor, kShortestAnswer, kLongestAnswer));
+  answered_.wait_until(lock, *sent_ + std::chrono::duration_cast<Steady::duration>(patience),
+                       [this] { return !sent_; });
 }
 
 bool PollLoop::AwaitDemand(std::stop_token stop, DemandBoard::View& view) {

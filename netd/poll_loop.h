@@ -8,8 +8,12 @@
 #ifndef AUSPEX_NETD_POLL_LOOP_H_
 #define AUSPEX_NETD_POLL_LOOP_H_
 
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -33,8 +37,15 @@ class PollLoop {
   PollLoop(Options options, Coordinator& coordinator, StatedClient& stated, DemandBoard& board,
            Counters& counters);
 
-  // Runs until `stop`, or until max_ticks ticks are over.
-  void Run(std::stop_token stop);
+  // Runs until `stop`, or until max_ticks ticks are over. `stop` lets a poll that is under way come
+  // to its end, and what it brings reach stated; `cut` ends that too.
+  void Run(std::stop_token stop, std::stop_token cut);
+
+  // For who stops, between the two, from any thread: waits while a poll is under way that may bring
+  // work any moment. The coordinator hands a unit out with its answer: one that nobody hears is lost
+  // to this worker for the coordinator's lease, ten minutes. A poll that has lasted several times as
+  // long as answers take is held by the coordinator and not waited for; 2 s at most.
+  void AwaitAnswer();
 
  private:
   enum class Kind { kAccepted, kRefused, kKnown, kNoWork, kHold, kFailed, kSkipped, kCancelled };
@@ -47,6 +58,7 @@ class PollLoop {
   // Waits for demand. False: this tick of a bounded run is over without a poll.
   bool AwaitDemand(std::stop_token stop, DemandBoard::View& view);
   Tick Poll(std::stop_token stop, const DemandBoard::View& view);
+  void NoteAnswer(const Tick& tick);
   Tick TakeAnswer(const HttpResponse& response, std::stop_token stop,
                   const DemandBoard::View& view);
   Tick TakeOffer(const stated::v1::OfferRequest& offer, std::stop_token stop,
@@ -62,6 +74,12 @@ class PollLoop {
   Backoff backoff_;
   std::string idle_code_;  // last one logged
   bool held_ = false;      // the last answer was a hold
+
+  std::mutex mutex_;
+  std::condition_variable answered_;
+  std::optional<std::chrono::steady_clock::time_point> sent_;  // of the poll that is under way
+  double answer_seconds_ = kAnswerUnknown;  // how long those lately took that were not held
+  static constexpr double kAnswerUnknown = 0.15;
 };
 
 }  // namespace auspex

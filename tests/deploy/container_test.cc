@@ -62,13 +62,17 @@ TEST(Container, TheWorkerStartsWhereTheSandboxWorks) {
   EXPECT_THAT(done.err, Not(HasSubstr("this container")));
 }
 
-// What the file copies and names is there.
-TEST(Container, TheFileNamesWhatExists) {
+// What the file starts is what the package has.
+TEST(Container, TheFileStartsThePackagesEntryPoint) {
   const std::string text = e2e::ReadText(DeployFile("container/Containerfile"));
-  EXPECT_THAT(text, HasSubstr("deploy/container/entrypoint"));
-  EXPECT_EQ(::access(DeployFile("container/entrypoint").c_str(), X_OK), 0);
   EXPECT_THAT(text, HasSubstr("ENTRYPOINT [\"/usr/libexec/auspex/container-entrypoint\"]"));
   EXPECT_THAT(text, HasSubstr("\nUSER auspex-worker\n"));
+  EXPECT_THAT(e2e::ReadText(DeployFile("debian/auspex.install")),
+              HasSubstr("\nusr/libexec/auspex/container-entrypoint\n"));
+  EXPECT_THAT(e2e::ReadText(DeployFile("CMakeLists.txt")),
+              HasSubstr("install(PROGRAMS container/entrypoint DESTINATION libexec/auspex RENAME "
+                        "container-entrypoint)"));
+  EXPECT_EQ(::access(DeployFile("container/entrypoint").c_str(), X_OK), 0);
 }
 
 }  // namespace

@@ -10,11 +10,11 @@ import pwd
 import shutil
 import subprocess
 import sys
-import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "package"))
+import coordinator  # noqa: E402
 import guide  # noqa: E402
 import worker  # noqa: E402
 
@@ -25,7 +25,12 @@ PATIENCE = 15 * float(os.environ.get("AUSPEX_TEST_PACE") or "1")
 PERSON = pwd.getpwnam("owner")
 # Where the person has the project's files.
 TREE = pathlib.Path(PERSON.pw_dir) / "auspex"
-URL = "http://127.0.0.1:8451"
+PORT = 8451
+URL = f"http://127.0.0.1:{PORT}"
+# Not of the package: that is there in some sections only.
+LAB = coordinator.Coordinator(BIN / "auspex-coordd", PORT, "auspex-vm-guide", "auspex-vm-guide")
+# A Debian root without a source of packages, with all that the Containerfile would fetch: the machine has no network.
+BASE = pathlib.Path("/opt/base.tar")
 
 
 def root(*command, **more):
@@ -36,30 +41,16 @@ def release():
     """The tree that the guide speaks of, with signed packages; the name of the key's file."""
     packages, key = TREE / "build/deb", TREE / "auspex.pub"
     packages.mkdir(parents=True)
-    (TREE / "deploy").mkdir()
-    shutil.copy2(SOURCE / "deploy/verify", TREE / "deploy/verify")
+    (TREE / "deploy/container").mkdir(parents=True)
+    for name in ("deploy/verify", "deploy/container/Containerfile"):
+        shutil.copy2(SOURCE / name, TREE / name)
+    (TREE / "worker.toml").write_text(f'[coordinator]\nurl = "{URL}"\n[executor]\nexecute_tenant_code = "provisioned"\n')
     for package in PACKAGES.glob("*.deb"):
         shutil.copy2(package, packages)
     root("sh", "-c", f"minisign -G -f -W -p {key} -s /root/key.sec && sha256sum *.deb > SHA256SUMS && minisign -S -s /root/key.sec -m SHA256SUMS",
          cwd=packages, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
     root("chown", "-R", "owner:", TREE)
     return key
-
-
-def start_coordinator():
-    root("systemd-run", "--quiet", "--unit=auspex-vm-guide", "--property=User=owner", "--property=StateDirectory=auspex-vm-guide",
-         "--property=StateDirectoryMode=0700",
-         BIN / "auspex-coordd", "--state", "/var/lib/auspex-vm-guide", "--listen", URL.removeprefix("http://"))
-    until = time.monotonic() + PATIENCE
-    while not listening():
-        if time.monotonic() > until:
-            subprocess.run(["systemctl", "status", "--no-pager", "auspex-vm-guide"], check=False)
-            raise SystemExit("the coordinator did not start")
-        time.sleep(0.5)
-
-
-def listening():
-    return f":{int(URL.rsplit(':', 1)[1]):04X} " in pathlib.Path("/proc/net/tcp").read_text()
 
 
 def name_coordinator():
@@ -74,8 +65,8 @@ def name_coordinator():
             root("runuser", "-u", user.pw_name, "--", "sh", "-c", f"mkdir -p {own.parent} && cat > {own}", input=text.encode())
 
 
-def execute(command, answer):
-    name_coordinator()
+def as_person(command, answer=""):
+    """Exit code and what was said, of a line for sh."""
     environment = {"HOME": PERSON.pw_dir, "USER": "owner", "LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"],
                    "XDG_RUNTIME_DIR": f"/run/user/{PERSON.pw_uid}"}
     try:
@@ -86,17 +77,57 @@ def execute(command, answer):
     return done.returncode, done.stdout.decode(errors="replace")[-4000:]
 
 
+def execute(command, answer):
+    name_coordinator()
+    code, said = as_person(command, answer)
+    if code == 0 and command in AFTER:
+        AFTER[command]()
+    return code, said
+
+
+def must(command, expected_code, *words):
+    code, said = as_person(command)
+    if code != expected_code or not all(word in said for word in words):
+        raise SystemExit(f"'{command}' ended with {code}, not {expected_code} and {words}:\n{said}")
+
+
+def prepare_containers():
+    """What a machine without a network has in the place of a registry, and containers that reach the coordinator on the loopback."""
+    must(f"podman import --quiet {BASE} docker.io/library/debian:bookworm-slim", 0)
+    must("mkdir -p ~/.config/containers && printf '[containers]\\nnetns = \"host\"\\n' > ~/.config/containers/containers.conf", 0)
+
+
+def try_containers():
+    """Beyond the guide: a unit is computed in the container, and one that the host gives no sandbox refuses to start."""
+    script = "printf '{\"payload\":{\"ok\":true}}' > \"$4\"\n"
+    experiment = LAB.submit(coordinator.package("noop", "in-a-container", script, BIN.parent / "share/examples"),
+                            [{"unit_id": "in-a-container-0", "payload": {}}])
+    worker.wait(60, "a unit is computed in the container", lambda: LAB.completed(experiment) == 1)
+    results = LAB.results(experiment)["in-a-container-0"]
+    if [result["ran_under"] for result in results] != ["strict"]:
+        raise SystemExit(f"it ran otherwise: {results}")
+    print("a unit was computed in the container, strictly", flush=True)
+    must("podman run --rm auspex", 2, "this container cannot build the strict sandbox", "--security-opt unmask=ALL", "the worker does not start")
+    print("a container whose host withholds the sandbox does not start", flush=True)
+
+
+# What is looked at beside the guide, when a command of it has ended well.
+AFTER = {"podman logs auspex": try_containers}
+
+
 def main():
     commands, table = guide.read(SOURCE)
     key = release()
     pathlib.Path("/etc/sudoers.d/owner").write_text("owner ALL=(ALL:ALL) NOPASSWD: ALL\n")
     # The kernel would drop lines about what happens often.
     root("sysctl", "-q", "kernel.printk_ratelimit=0")
-    start_coordinator()
+    LAB.start()
     executed = 0
     for section in table.executed_by(guide.MACHINE):
         print(f"== {section.name}", flush=True)
-        if not os.path.exists("/usr/bin/auspex") and section.name != "A hardened host":
+        if section.name == "Container":
+            prepare_containers()
+        elif not os.path.exists("/usr/bin/auspex") and section.name != "A hardened host":
             # That section ends with the way out.
             root("sh", "-c", f"apt-get --yes install {TREE}/build/deb/auspex_*.deb", stdout=subprocess.DEVNULL)
         # What stands in capitals is the reader's to put in.

@@ -5,7 +5,9 @@
 
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <fstream>
+#include <thread>
 
 #include "common/json/reader.h"
 #include "tests/netd/netd_process.h"
@@ -126,6 +128,25 @@ TEST(Loops, ALongPollIsAskedForAndFollowedAtOnce) {
   ASSERT_TRUE(lab.Owner()->GetStatus(&context, {}, &status).ok());
   EXPECT_TRUE(status.long_polling());
   EXPECT_EQ(lab.netd->Stop(), 0) << "a stop ends an open long poll";
+}
+
+// The coordinator hands a unit out with its answer. One that nobody heard would be this worker's
+// again only after the coordinator's lease.
+TEST(Loops, AUnitThatComesWhileNetdStopsReachesStated) {
+  std::atomic<pid_t> netd = 0;
+  NetdLab lab([&netd](const MockRequest& request, MockWire& wire) {
+    if (!request.target.ends_with("/assignments")) return;
+    while (netd == 0) std::this_thread::yield();
+    // The stop comes while the answer is on its way.
+    kill(netd, SIGTERM);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    ReplyUnit(wire, "asg-late", "u-late");
+  });
+  netd = lab.Start().pid();
+  EXPECT_EQ(lab.netd->Wait(), 0) << lab.netd->Log();
+  ASSERT_EQ(lab.stated->offers.size(), 1u) << lab.netd->Log();
+  EXPECT_EQ(lab.stated->offers[0].assignment_id(), "asg-late");
+  EXPECT_EQ(lab.server.Count("/assignments"), 1) << "and no other is asked for";
 }
 
 TEST(Loops, ACoordinatorThatDoesNotWaitIsPolledOnceAnInterval) {

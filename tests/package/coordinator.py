@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""The lab's coordinator in the machine, as the package installs it and under its profile, and what a tenant hands it."""
+"""A lab's coordinator in the machine, and what a tenant hands it."""
 
 import base64
 import hashlib
@@ -12,17 +12,16 @@ import tarfile
 import time
 
 EXAMPLES = pathlib.Path("/usr/share/auspex/examples")
-STATE = pathlib.Path("/var/lib/auspex-coordinator")
-UNIT = "auspex-vm-coordd"
+# Of the one that the package installs.
 PORT = 8450
 URL = f"http://127.0.0.1:{PORT}"
 
 
-def package(name, label, script=None):
-    """(manifest, archive) of the installed example `name` as experiment `label`; with `script` its program is that text for sh."""
-    manifest = json.loads((EXAMPLES / name / "manifest.json").read_text())
-    files = {str(path.relative_to(EXAMPLES / name)): (path.read_bytes(), path.stat().st_mode & 0o755)
-             for path in (EXAMPLES / name).rglob("*") if path.is_file() and path.name != "manifest.json"}
+def package(name, label, script=None, examples=EXAMPLES):
+    """(manifest, archive) of the example `name` as experiment `label`; with `script` its program is that text for sh."""
+    manifest = json.loads((examples / name / "manifest.json").read_text())
+    files = {str(path.relative_to(examples / name)): (path.read_bytes(), path.stat().st_mode & 0o755)
+             for path in (examples / name).rglob("*") if path.is_file() and path.name != "manifest.json"}
     if script is not None:
         files = {"run": (b"#!/bin/sh\n" + script.encode(), 0o755)}
         manifest["executor"]["command"] = ["./run"]
@@ -47,12 +46,16 @@ def sweep(count):
 
 
 class Coordinator:
-    """Lives on over a restart of the machine when it is started again: its state stays where it is."""
+    """By default as the package installs it, under its profile. Lives on over a restart of the machine when it is started again: its state, in
+    /var/lib, stays where it is."""
+
+    def __init__(self, program="/usr/bin/auspex-coordd", port=PORT, unit="auspex-vm-coordd", state="auspex-coordinator"):
+        self.program, self.port, self.unit, self.state = program, port, unit, pathlib.Path("/var/lib") / state
 
     def start(self):
         # As an ordinary user, who keeps its state where the profile knows it.
-        subprocess.run(["systemd-run", "--quiet", f"--unit={UNIT}", "--property=User=owner", f"--property=StateDirectory={STATE.name}",
-                        "--property=StateDirectoryMode=0700", "/usr/bin/auspex-coordd", "--state", STATE, "--listen", f"127.0.0.1:{PORT}",
+        subprocess.run(["systemd-run", "--quiet", f"--unit={self.unit}", "--property=User=owner", f"--property=StateDirectory={self.state.name}",
+                        "--property=StateDirectoryMode=0700", self.program, "--state", self.state, "--listen", f"127.0.0.1:{self.port}",
                         "--idp", "fake"], check=True)
         for _ in range(600):
             try:
@@ -65,8 +68,8 @@ class Coordinator:
     def call(self, method, path, body=None, signed=True):
         headers = {"Content-Type": "application/json"}
         if signed:
-            headers["Authorization"] = "Bearer " + json.loads((STATE / "tokens.json").read_text())["tokens"][0]["token"]
-        connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
+            headers["Authorization"] = "Bearer " + json.loads((self.state / "tokens.json").read_text())["tokens"][0]["token"]
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         connection.request(method, "/api/v0" + path, None if body is None else json.dumps(body), headers)
         answer = connection.getresponse()
         text = answer.read().decode()

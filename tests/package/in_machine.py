@@ -4,6 +4,7 @@
 the machine. The first that is not as it should be ends it with 1.
 
   install     users, profiles, the trial of the sandbox and what it says on a host that cannot; nothing runs
+  unlooked    the packages install, and nothing is looked at
   start       services, a coordinator, enrolment
   work        twenty units of the real experiment, receipts verified, and the kernel denied nothing
   limits      caps of memory and processes, freeze, and an end at once, each on a tenant's program under the profiles
@@ -77,12 +78,16 @@ def install():
     worker.check_no_denials()
 
 
+def unlooked():
+    apt("install", *worker.packages())
+
+
 def start():
     lab.start()
     worker.configure()
     done("systemctl", "enable", "--now", "auspex.target")
     worker.check_services()
-    must(worker.label(worker.shown(coordinator.UNIT, "MainPID")) == "auspex-coordd (enforce)", "the coordinator has another profile")
+    must(worker.label(worker.shown(lab.unit, "MainPID")) == "auspex-coordd (enforce)", "the coordinator has another profile")
     must("enrolled" in auspex("bootstrap"), "it is not enrolled")
     auspex("sandbox", "probe")
     must(told("key", "show")["seal"] == "credential", f"the key: {told('key', 'show')}")
@@ -193,12 +198,13 @@ def newer_packages(folder):
     return files
 
 
-def in_flight(name, seconds):
-    """Two units that run for so long, and what waits behind them; (experiment, another) once both run."""
+def in_flight(name):
+    """Two units that run for longer than what is to come between takes, and what waits behind them; (experiment, another) once both run."""
+    seconds = int(min(5 * worker.pace(), 200))
     long_one = lab.submit(staged("noop", f"{name}-long", SLEEP.format(seconds)),
                           [{"unit_id": f"{name}-long-{i}", "payload": {}} for i in range(2)])
     wait(60, "both long units run", lambda: len(worker.running()) == 2)
-    return long_one, lab.submit(staged("robustness-sweep", name), coordinator.sweep(4))
+    return long_one, lab.submit(staged("noop", name, SLEEP.format(0)), [{"unit_id": f"{name}-{i}", "payload": {}} for i in range(4)])
 
 
 def identity():
@@ -209,7 +215,7 @@ def upgrade():
     before, pid = identity(), worker.shown("auspex-keyd.service", "MainPID")
     with tempfile.TemporaryDirectory() as folder:
         later = newer_packages(folder)
-        experiments = in_flight("upgrade", int(min(8 * worker.pace(), 400)))
+        experiments = in_flight("upgrade")
         text = apt("install", *later)
     must(re.search(r"waiting for 2 running units", text), f"it did not wait for what ran:\n{text}")
     must(version().endswith("+later"), version())
@@ -226,7 +232,7 @@ def upgrade():
 
 def before_restart():
     KEPT.mkdir(parents=True, exist_ok=True)
-    experiments = in_flight("restart", int(min(8 * worker.pace(), 400)))
+    experiments = in_flight("restart")
     (KEPT / "in-flight").write_text("\n".join((*experiments, *identity())))
     subprocess.run(["sync"], check=True)
     must(len(worker.running()) == 2, "the long units ended too early to show anything")
@@ -254,8 +260,7 @@ def remove():
     must(not pathlib.Path("/run/auspex/keyd/owner.sock").exists(), "a socket stays")
     must(pathlib.Path("/var/lib/auspex/keyd/key.sealed").exists(), "the key is gone")
     must(pathlib.Path("/etc/auspex/worker.toml").exists(), "the configuration is gone")
-    # The part about upgrades may have left newer examples.
-    apt("install", "--allow-downgrades", *worker.packages())
+    apt("install", *worker.packages())
     done("systemctl", "enable", "--now", "auspex.target")
     worker.check_services()
     must(identity() == before, f"{before} became {identity()}")
@@ -288,7 +293,7 @@ def purge():
               and "auspex-run" not in line], "units stay")
 
 
-PARTS = {"install": install, "start": start, "work": work, "limits": limits, "self-test": self_test, "upgrade": upgrade,
+PARTS = {"install": install, "unlooked": unlooked, "start": start, "work": work, "limits": limits, "self-test": self_test, "upgrade": upgrade,
          "in-flight": before_restart, "again": again, "remove": remove, "purge": purge}
 
 

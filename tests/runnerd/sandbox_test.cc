@@ -373,13 +373,16 @@ TEST_F(SandboxTest, LeftoversOfAnEarlierProcessAreEnded) {
   EXPECT_THAT(described, StartsWith("runner_failed: "));
 }
 
+// For a shell that plays another process: a child of it would have its command line for a moment.
+constexpr char kStandsStill[] = "kill -STOP $$; :";
+
 // A bubblewrap whose parent died before it had built anything waits for ever, in the host's root: only its command line tells
 // whose it is. A shell plays it, with the command line that a sandbox really gets.
 TEST_F(SandboxTest, AHalfBuiltLeftoverIsKnownByItsCommandLine) {
   for (const bool ours : {true, false}) {
     const auto line = SandboxArguments(*host_, EchoSandbox());
     ASSERT_TRUE(line.ok()) << line.status();
-    std::vector<std::string> words = {host_->bubblewrap, "-c", "sleep 60; :"};
+    std::vector<std::string> words = {host_->bubblewrap, "-c", kStandsStill};
     words.insert(words.end(), line->begin(), line->end());
     if (!ours) std::replace(words.begin(), words.end(), host_->etc_folder, host_->etc_folder + "x");
     std::vector<char*> argv;
@@ -391,7 +394,7 @@ TEST_F(SandboxTest, AHalfBuiltLeftoverIsKnownByItsCommandLine) {
       _exit(127);
     }
     const auto cmdline = [child] { return ReadWhole(Cat("/proc/", child, "/cmdline")); };
-    while (cmdline().find("sleep 60") == std::string::npos) usleep(1000);
+    while (cmdline().find(kStandsStill) == std::string::npos) usleep(1000);
     EXPECT_EQ(EndLeftovers(host_->etc_folder), ours ? 1 : 0);
     kill(child, SIGKILL);
     EXPECT_EQ(waitpid(child, nullptr, 0), child);
@@ -402,7 +405,7 @@ TEST_F(SandboxTest, AHalfBuiltLeftoverIsKnownByItsCommandLine) {
 // for: each would cost every start twenty seconds.
 TEST_F(SandboxTest, AnotherUsersLookAlikeHoldsNothingUp) {
   AUSPEX_SKIP_UNLESS(geteuid() == 0, "root, to run a process as another user");
-  std::vector<std::string> words = {"/usr/bin/bwrap", "-c", "sleep 60; :", host_->etc_folder};
+  std::vector<std::string> words = {"/usr/bin/bwrap", "-c", kStandsStill, host_->etc_folder};
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -413,7 +416,7 @@ TEST_F(SandboxTest, AnotherUsersLookAlikeHoldsNothingUp) {
     _exit(127);
   }
   const auto started = [stranger] {
-    return ReadWhole(Cat("/proc/", stranger, "/cmdline")).find("sleep 60") != std::string::npos;
+    return ReadWhole(Cat("/proc/", stranger, "/cmdline")).find(kStandsStill) != std::string::npos;
   };
   for (int i = 0; i < 10'000 && !started(); ++i) usleep(1000);
   ASSERT_TRUE(started());

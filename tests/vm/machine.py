@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-only
-"""One qemu machine on the image of image/make.sh. The image is never written: each machine has a throw-away layer over it."""
+"""One qemu machine on the image of image/make.sh. The image is never written: each machine has a throw-away layer over it, or over what
+booted.py keeps."""
 
 import ctypes
 import os
@@ -8,6 +9,10 @@ import signal
 import subprocess
 
 QEMU = "qemu-system-x86_64"
+# The second disk's size, whatever was written to it: a kept machine's kernel knows it.
+SHARE_OCTETS = 1 << 30
+# What a machine without anything on its second disk says, and waits.
+WAITS = b"waiting\n"
 PR_SET_PDEATHSIG = 1
 # What Debian starts and no run needs: a third of the boot of a translated processor.
 UNITS_LEFT_OUT = ("e2scrub_reap.service", "modprobe@drm.service", "modprobe@fuse.service", "modprobe@loop.service",
@@ -51,18 +56,35 @@ def accelerator(image, memory):
     return kvm if known[1] == "works" else tcg
 
 
+def translated(image):
+    """Whether machines on this host are translated, and not KVM's."""
+    return "accel=kvm" not in " ".join(accelerator(image, pathlib.Path(image).parent / "kvm"))
+
+
+def common_arguments(image):
+    """qemu's that are the same for each machine: what it is made of."""
+    return [QEMU, "-nodefaults", "-no-user-config", "-display", "none", *accelerator(image, pathlib.Path(image).parent / "kvm"), "-smp", "2",
+            "-m", "3G", "-nic", "none", "-kernel", str(pathlib.Path(image) / "vmlinuz"), "-initrd", str(pathlib.Path(image) / "initrd.img"),
+            "-device", "virtio-blk-pci,drive=root,serial=auspex-root", "-device", "virtio-blk-pci,drive=share,serial=auspex-share",
+            "-device", "virtio-rng-pci", "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=results,name=auspex.results"]
+
+
 class Machine:
     """Not started until start(); stop() is safe at any time. `share` is a tar archive that becomes the second disk, `folder` takes
     results.jsonl, console.log and qemu.log; `kernel` is added to the kernel's parameters. A machine that `restarts` boots again on the same disks
-    when it reboots; any other ends then. One for `packages` is started as Debian starts it. Without a person the serial console goes to console.log, otherwise to the terminal."""
+    when it reboots; any other ends then. One for `packages` is started as Debian starts it. It goes on from the `booted` one of booted.py when
+    that is given, which must have been made with the same `kernel`, `person` and `packages`. Without a person the serial console goes to
+    console.log, otherwise to the terminal."""
 
-    def __init__(self, image, share, folder, kernel="", person=False, restarts=False, packages=False):
+    def __init__(self, image, share, folder, kernel="", person=False, restarts=False, packages=False, booted=None):
         self.image, self.folder, self.kernel, self.person = pathlib.Path(image), pathlib.Path(folder), kernel, person
-        self.restarts, self.packages = restarts, packages
+        self.restarts, self.packages, self.booted = restarts, packages, booted
         self.share = pathlib.Path(share)
+        self.disk = booted.disk if booted else self.image / "root.qcow2"
         self.results = self.folder / "results.jsonl"
         self.console = self.folder / "console.log"
         self.log = self.folder / "qemu.log"
+        self.monitor = None  # a path: qemu's own monitor listens there
         self.process = None
 
     def parameters(self, translated):
@@ -75,31 +97,30 @@ class Machine:
         return " ".join(["root=/dev/vda rootfstype=ext4 rw console=ttyS0 loglevel=4 panic=-1 systemd.show_status=false",
                          TRANSLATED if translated else "", *(f"systemd.mask={unit}" for unit in masked), self.kernel])
 
-    def arguments(self):
-        processor = accelerator(self.image, self.image.parent / "kvm")
+    def arguments(self, kept=False):
+        """`kept`: what it writes stays on its disk, else it is thrown away with it."""
         line = [
-            QEMU, "-nodefaults", "-no-user-config", "-display", "none", *([] if self.restarts else ["-no-reboot"]),
-            *processor, "-smp", "2", "-m", "3G", "-nic", "none",
-            "-kernel", str(self.image / "vmlinuz"), "-initrd", str(self.image / "initrd.img"),
-            "-append", self.parameters(translated="accel=kvm" not in " ".join(processor)),
-            "-drive", f"if=none,id=root,file={self.image / 'root.qcow2'},format=qcow2,snapshot=on,cache=unsafe,discard=unmap",
-            "-device", "virtio-blk-pci,drive=root,serial=auspex-root",
+            *common_arguments(self.image), *([] if self.restarts else ["-no-reboot"]),
+            "-append", self.parameters(translated(self.image)),
+            "-drive", f"if=none,id=root,file={self.disk},format=qcow2,snapshot={'off' if kept else 'on'},cache=unsafe,discard=unmap",
             "-drive", f"if=none,id=share,file={self.share},format=raw,readonly=on",
-            "-device", "virtio-blk-pci,drive=share,serial=auspex-share",
-            "-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
             "-chardev", f"file,id=results,path={self.results}",
-            "-device", "virtserialport,chardev=results,name=auspex.results",
         ]
+        if self.booted:
+            line += ["-incoming", f"exec:cat '{self.booted.memory}'"]
+        if self.monitor:
+            line += ["-qmp", f"unix:{self.monitor},server=on,wait=off"]
         if self.person:
             return line + ["-serial", "mon:stdio"]
         return line + ["-serial", f"file:{self.console}"]
 
-    def start(self):
+    def start(self, kept=False):
+        """`kept`: see arguments()."""
         if self.person:
-            self.process = subprocess.Popen(self.arguments(), preexec_fn=die_with_parent)
+            self.process = subprocess.Popen(self.arguments(kept), preexec_fn=die_with_parent)
             return
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(self.arguments(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            self.process = subprocess.Popen(self.arguments(kept), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             preexec_fn=die_with_parent)
 
     def ended(self):
@@ -112,6 +133,15 @@ class Machine:
             return True
         except subprocess.TimeoutExpired:
             return False
+
+    def processor_seconds(self):
+        """What it took of this host's processors so far; 0 when it has ended."""
+        try:
+            fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        except (OSError, AttributeError):
+            return 0.0
+        # proc(5): utime and stime are fields 14 and 15, and the state, the first after the name, is field 3.
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def stop(self):
         if self.process is not None and self.process.poll() is None:

@@ -12,6 +12,7 @@ The image must have been made (image/make.sh). Everything that a run leaves for 
 """
 
 import fcntl
+import functools
 import io
 import json
 import os
@@ -30,6 +31,7 @@ from concurrent import futures
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import booted  # noqa: E402
 import machine  # noqa: E402
 import table  # noqa: E402
 import verdict  # noqa: E402
@@ -44,13 +46,17 @@ GUEST = "var/lib/auspex-vm"
 
 # On a host with much else to do, all times of this file and of the table are multiplied by this; so is the tests' own pace.
 PATIENCE = max(1, int(os.environ.get("AUSPEX_VM_PATIENCE", "1")))
-# Machines at a time that do one run after another; each takes 3 GiB.
-MACHINES = max(1, int(os.environ.get("AUSPEX_VM_MACHINES", "2")))
+# Machines at a time; each takes 3 GiB. Most of them do one run after another and wait for themselves half of their time.
+MACHINES = max(1, int(os.environ.get("AUSPEX_VM_MACHINES", "3")))
 # Seconds without KVM, where a boot takes half a minute on a free machine.
 BOOT_TIMEOUT = 300 * PATIENCE
 SHUTDOWN_TIMEOUT = 120 * PATIENCE
 # What a run may take beyond its own timeout until the guest says so.
 SLACK = 150 * PATIENCE
+
+
+# One machine's disk at a time: what all are handed is read and stripped once.
+packing = threading.Lock()
 
 
 class VmError(Exception):
@@ -66,8 +72,8 @@ def guest_steps(run):
 
 
 def packages_to_install():
-    """The packages that ./dev deb made. Raises VmError when there are none."""
-    found = sorted((SOURCE / "build" / "deb").glob("*.deb"))
+    """The packages that ./dev deb made, without those of debugging symbols, which are large. Raises VmError when there are none."""
+    found = sorted(path for path in (SOURCE / "build" / "deb").glob("*.deb") if "-dbgsym_" not in path.name)
     if not found:
         raise VmError("build/deb has no packages, which a run installs: ./dev deb makes them")
     return found
@@ -87,20 +93,26 @@ def add_file(archive, name, data, mode=0o644):
     archive.addfile(member, io.BytesIO(data))
 
 
-def add_program(archive, path):
-    """A program at its own path, without its symbols: the machine unpacks slowly. What strip does not know is taken as it is."""
+@functools.cache
+def stripped(path):
+    """The program without its symbols; nothing for what strip does not know. Each machine gets the same."""
     with tempfile.TemporaryDirectory() as folder:
         small = pathlib.Path(folder) / "small"
         done = subprocess.run(["strip", "-o", small, path], stderr=subprocess.DEVNULL, check=False)
-        if path.is_symlink() or done.returncode != 0:
-            archive.add(path, str(path)[1:], filter=readable)
-            return
-        add_file(archive, str(path)[1:], small.read_bytes(), 0o755)
+        return small.read_bytes() if done.returncode == 0 else b""
+
+
+def add_program(archive, path):
+    """A program at its own path, without its symbols: the machine unpacks slowly. What strip does not know is taken as it is."""
+    if path.is_symlink() or not stripped(path):
+        archive.add(path, str(path)[1:], filter=readable)
+    else:
+        add_file(archive, str(path)[1:], stripped(path), 0o755)
 
 
 def write_share(path, runs, person):
     """The second disk: sources, programs, and the tests of these runs at the paths that they have here, since tests know those."""
-    plan = {"source": str(SOURCE), "bin": str(BUILD / "bin"), "person": person, "patience": PATIENCE,
+    plan = {"source": str(SOURCE), "bin": str(BUILD / "bin"), "now": time.time(), "random": os.urandom(64).hex(), "person": person, "patience": PATIENCE,
             "runs": [{"name": run.name, "user": run.user, "manager": run.manager, "properties": table.properties_of(run, SOURCE / "deploy" / "systemd"),
                       "timeout": run.timeout * PATIENCE, "steps": guest_steps(run), "restart": run.restart, "alone": run.alone} for run in runs],
             "packages": any(run.packages for run in runs)}
@@ -128,6 +140,9 @@ def write_share(path, runs, person):
             is_test = entry.name.endswith("_test")
             if entry.is_file() and os.access(entry, os.X_OK) and (entry.name in wanted or person or not is_test):
                 add_program(archive, entry)
+    if path.stat().st_size > machine.SHARE_OCTETS:
+        raise VmError(f"what the machine is handed is larger than {machine.SHARE_OCTETS >> 20} MiB: see machine.SHARE_OCTETS")
+    os.truncate(path, machine.SHARE_OCTETS)
 
 
 class Results:
@@ -179,67 +194,81 @@ def follow(vm, runs, on_event):
         time.sleep(0.2)
 
 
-def one_after_another(runs):
-    """Whether a machine does these runs one at a time: then half of its time it waits for itself, and another may go on beside it."""
-    return len(runs) == 1 or all(run.alone for run in runs) or any(run.restart for run in runs)
-
-
 def longest(runs):
     """Seconds that these runs may take by the table."""
     return sum(run.timeout * (len(run.lines) if run.command else 1) for run in runs)
 
 
 def boot(runs, on_event):
-    """One machine for each key of the table. First those that do two runs at a time, each by itself, in the table's order; then the others, as
-    many at a time as MACHINES says, those first that may take longest. A machine that fails lets those beside it come to their end, and no others
-    begin."""
+    """One machine for each key of the table, as many at a time as MACHINES says, those first that may take longest. A machine that fails lets
+    those beside it come to their end, and no others begin."""
     if any(run.packages for run in runs):
         packages_to_install()
     shutil.rmtree(LAST, ignore_errors=True)
     groups = [[run for run in runs if run.machine_key == key] for key in dict.fromkeys(run.machine_key for run in runs)]
-    wide = [group for group in groups if not one_after_another(group)]
-    narrow = sorted((group for group in groups if one_after_another(group)), key=longest, reverse=True)
+    groups.sort(key=longest, reverse=True)
+    kept = kept_for(groups)
     telling, going, over = threading.Lock(), [], threading.Event()
 
     def tell(event):
         with telling:
             on_event(event)
 
-    for places, some in ((1, wide), (MACHINES, narrow)):
-        with futures.ThreadPoolExecutor(places) as pool:
-            waiting = [pool.submit(boot_one, group, LAST / f"machine-{groups.index(group)}", tell, going, over) for group in some]
-            try:
-                futures.wait(waiting, return_when=futures.FIRST_EXCEPTION)
-            except BaseException:
-                # Whoever ends this program ends its machines: those that run, and by `over` one that is just being started.
-                over.set()
-                for vm in list(going):
-                    vm.stop()
-                raise
-            finally:
-                for each in waiting:
-                    each.cancel()
-        failed = [str(each.exception()) for each in waiting if not each.cancelled() and isinstance(each.exception(), VmError)]
-        if failed:
-            raise VmError("\n".join(failed))
-        for each in waiting:
-            each.result()
+    with futures.ThreadPoolExecutor(MACHINES) as pool:
+        waiting = [pool.submit(boot_one, group, LAST / f"machine-{number}", kept[start_of(group)], tell, going, over)
+                   for number, group in enumerate(groups)]
+        try:
+            futures.wait(waiting, return_when=futures.FIRST_EXCEPTION)
+        except BaseException:
+            # Whoever ends this program ends its machines: those that run, and by `over` one that is just being started.
+            over.set()
+            for vm in list(going):
+                vm.stop()
+            raise
+        finally:
+            for each in waiting:
+                each.cancel()
+    failed = [str(each.exception()) for each in waiting if not each.cancelled() and isinstance(each.exception(), VmError)]
+    if failed:
+        raise VmError("\n".join(failed))
+    for each in waiting:
+        each.result()
 
 
-def boot_one(runs, folder, on_event, going, over):
-    """Boots it and follows its runs to their end; `going` gets it, for whoever must stop it, and once `over` is set none starts."""
+def start_of(runs):
+    """(kernel, packages): what the start of a machine for these runs depends on."""
+    return runs[0].kernel, runs[0].packages
+
+
+def kept_for(groups):
+    """start_of(group) -> the booted machine that is kept for it, or None: one with a kernel of its own boots for itself, since it is one alone."""
+    kept = {}
+    for kernel, packages in dict.fromkeys(start_of(group) for group in groups):
+        try:
+            kept[kernel, packages] = None if kernel else booted.get(
+                IMAGE, VM / ("booted-packages" if packages else "booted"), PATIENCE, packages=packages)
+        except booted.BootError as error:
+            raise VmError(str(error)) from error
+    return kept
+
+
+def boot_one(runs, folder, kept, on_event, going, over):
+    """Boots it, or goes on from the `kept` one, and follows its runs to their end; `going` gets it, for whoever must stop it, and once `over` is set none starts."""
     folder.mkdir(parents=True)
     parameters = " ".join(filter(None, (runs[0].kernel, runs[0].machine, "packages" if runs[0].packages else "")))
     share = folder / "share.tar"
-    write_share(share, runs, person=False)
-    vm = machine.Machine(IMAGE, share, folder, runs[0].kernel, restarts=any(run.restart for run in runs), packages=runs[0].packages)
+    with packing:
+        write_share(share, runs, person=False)
+    vm = machine.Machine(IMAGE, share, folder, runs[0].kernel, restarts=any(run.restart for run in runs), packages=runs[0].packages,
+                         booted=kept)
     going.append(vm)
     begun = time.monotonic()
     try:
         vm.start()
         if over.is_set():
             vm.stop()
-        follow(vm, runs, lambda event: on_event(event | {"after": time.monotonic() - begun, "parameters": parameters}))
+        follow(vm, runs, lambda event: on_event(event | {"after": time.monotonic() - begun, "parameters": parameters,
+                                                         "processor": vm.processor_seconds()}))
     except VmError as error:
         raise VmError(f"{error}\n--- the console's last lines ({vm.console}):\n{vm.console_tail()}") from error
     finally:
@@ -280,7 +309,8 @@ def test(names):
     runs = [run for run in runs if not names or run.name in names]
     expected = {run.name: table.tests_of(BUILD / "tests" / run.test, run.filter) for run in runs if run.test}
     by_name = {run.name: run for run in runs}
-    verdicts = {}
+    # Processor seconds of its machine when a run that is alone there began.
+    verdicts, began_at = {}, {}
     begun, processor = time.monotonic(), processor_seconds()
     width = max(len(run.name) for run in runs)
 
@@ -289,9 +319,12 @@ def test(names):
             print(f"vm: {'the power fails' if event['how'] == 'cut' else 'restart'} in run {event['run']}", flush=True)
         if event["event"] == "boot":
             extra = f", {event['parameters']}" if event["parameters"] else ""
-            print(f"vm: up after {event['after']:.0f} s: Linux {event['kernel']} under {event['virtualization']}{extra}", flush=True)
+            print(f"vm: up after {event['after']:.0f} s, {event['processor']:.0f} s of a processor: Linux {event['kernel']} under "
+                  f"{event['virtualization']}{extra}", flush=True)
             for line in event["failed"].splitlines():
                 print(f"vm: a unit of the machine failed: {plain(line)}")
+        if event["event"] == "begin" and by_name[event["run"]].alone:
+            began_at.setdefault(event["run"], event["processor"])
         if event["event"] != "end":
             return
         run = by_name[event["run"]]
@@ -299,7 +332,8 @@ def test(names):
         verdicts[run.name] = found
         who = run.user + (" (own manager)" if run.manager == "user" else "")
         counts = f"{len(found.passed):3} passed {len(found.failed):3} failed {len(found.skipped):3} skipped"
-        print(f"{'ok  ' if found.good else 'FAIL'} {run.name:{width}}  {who:21} {counts} {event['seconds']:6.1f} s", flush=True)
+        used = f", {event['processor'] - began_at[run.name]:.0f} s of a processor" if run.name in began_at else ""
+        print(f"{'ok  ' if found.good else 'FAIL'} {run.name:{width}}  {who:21} {counts} {event['seconds']:6.1f} s{used}", flush=True)
         (LAST / f"{run.name}.out").write_text(event["output"])
         if event["xml"]:
             (LAST / f"{run.name}.xml").write_text(event["xml"])

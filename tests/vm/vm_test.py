@@ -6,6 +6,7 @@ each way in which a run can be silent; and the patience with a machine that hang
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 import tarfile
@@ -17,6 +18,7 @@ import unittest.mock
 HERE = pathlib.Path(__file__).resolve().parent
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(HERE))
+import booted  # noqa: E402
 import guest  # noqa: E402
 import table  # noqa: E402
 import verdict  # noqa: E402
@@ -271,30 +273,114 @@ class TheFollower(unittest.TestCase):
         self.assertIn("ended during the end of run 'a'", error)
 
 
+class TheKeptMachine(unittest.TestCase):
+    """The machine as it has booted (booted.py). That one really goes on is what ./dev vm itself shows."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder, self.made, self.emulator = pathlib.Path(folder.name), [], "qemu 7"
+        (self.folder / "image").mkdir()
+        (self.folder / "image/recipe").write_text("one")
+
+    def get(self, translated=True, **more):
+        def make(_image, vm, _patience):
+            self.made.append(vm.parameters(translated=True))
+            vm.folder.joinpath("memory").write_text("")
+
+        with unittest.mock.patch.object(booted, "make", make), unittest.mock.patch.object(booted.machine, "translated", lambda _: translated), \
+                unittest.mock.patch.object(booted.machine, "accelerator", lambda *_: ["-accel", "tcg"]), \
+                unittest.mock.patch.object(booted, "version_of_emulator", lambda: self.emulator):
+            return booted.get(self.folder / "image", self.folder / "kept", 1, **more)
+
+    def test_is_made_once_and_again_for_another_recipe_emulator_or_machine(self):
+        self.assertTrue(self.get().memory.exists())
+        self.get()
+        self.assertEqual(len(self.made), 1)
+        self.get(packages=True)
+        self.assertEqual(len(self.made), 2)
+        self.assertNotEqual(*self.made)
+        self.emulator = "qemu 8"
+        self.get(packages=True)
+        (self.folder / "image/recipe").write_text("two")
+        self.get(packages=True)
+        self.get(packages=True)
+        self.assertEqual(len(self.made), 4)
+
+    def test_is_not_made_where_a_machine_boots_in_seconds(self):
+        self.assertIsNone(self.get(translated=False))
+        self.assertEqual(self.made, [])
+
+    def test_one_that_was_not_made_to_its_end_is_made_again(self):
+        with unittest.mock.patch.object(pathlib.Path, "rename", side_effect=KeyboardInterrupt), self.assertRaises(KeyboardInterrupt):
+            self.get()
+        self.get()
+        self.assertEqual(len(self.made), 2)
+
+    def test_a_machine_with_a_kernel_of_its_own_boots_for_itself(self):
+        asked = []
+        runs = [[table.Run(**ROW | {"name": name, "kernel": kernel, "packages": packages})]
+                for name, kernel, packages in (("a", "", False), ("b", "x=1", False), ("c", "", True), ("d", "", True))]
+        with unittest.mock.patch.object(command.booted, "get", lambda _image, folder, _patience, **more: asked.append(more) or folder.name):
+            self.assertEqual(command.kept_for(runs), {("", False): "booted", ("x=1", False): None, ("", True): "booted-packages"})
+        self.assertEqual(asked, [{"packages": False}, {"packages": True}])
+
+    def test_what_the_monitor_refuses_is_told_and_what_it_says_by_itself_is_not_the_answer(self):
+        server = socket.socket(socket.AF_UNIX)
+        self.addCleanup(server.close)
+        server.bind(str(self.folder / "monitor"))
+        server.listen()
+
+        def answer():
+            with server.accept()[0] as connection:
+                connection.sendall(b'{"QMP": {}}\n')
+                for line in (b'{"return": {}}', b'{"event": "STOP"}\n{"return": {"status": "completed"}}',
+                             b'{"error": {"class": "GenericError", "desc": "no room"}}'):
+                    connection.recv(4096)
+                    connection.sendall(line + b"\n")
+
+        teller = threading.Thread(target=answer)
+        teller.start()
+        with booted.Monitor(self.folder / "monitor") as monitor:
+            self.assertEqual(monitor.do("query-migrate"), {"status": "completed"})
+            with self.assertRaisesRegex(booted.BootError, "migrate: no room"):
+                monitor.do("migrate")
+            with self.assertRaisesRegex(booted.BootError, "has ended"):
+                monitor.do("quit")
+        teller.join()
+
+
 class TheMachines(unittest.TestCase):
     """Which go on side by side, and in which order."""
+
+    def setUp(self):
+        patch = unittest.mock.patch.object(command, "kept_for", lambda groups: {command.start_of(group): None for group in groups})
+        patch.start()
+        self.addCleanup(patch.stop)
 
     def run_of(self, name, timeout=10, **more):
         return table.Run(name=name, proves="-", manager="system", user="root", command="true", timeout=timeout, **more)
 
-    def test_those_with_runs_one_after_another_go_side_by_side_after_the_others(self):
-        runs = [self.run_of("short", machine="s"), self.run_of("wide-1"), self.run_of("wide-2"),
-                self.run_of("long", 500, machine="l", alone=True), self.run_of("long-2", 500, machine="l", alone=True)]
-        began, both = [], threading.Barrier(2)
+    def test_go_side_by_side_as_many_as_there_may_be_the_longest_first(self):
+        runs = [self.run_of("short", machine="s"), self.run_of("middle", 400), self.run_of("middle-2", 50),
+                self.run_of("long", 500, machine="l"), self.run_of("long-2", 500, machine="l")]
+        began, both, over = [], threading.Barrier(2), []
 
-        def boot_one(group, _folder, on_event, *_):
-            began.append(group[0].name)
-            if not group[0].name.startswith("wide"):
+        def boot_one(group, _folder, _kept, on_event, *_):
+            began.append((group[0].name, len(over)))
+            if group[0].name != "short":
                 both.wait(20)
+            over.append(group)
             on_event(group[0].name)
 
         heard = []
         with unittest.mock.patch.object(command, "boot_one", boot_one), unittest.mock.patch.object(command.shutil, "rmtree"), \
                 unittest.mock.patch.object(command, "MACHINES", 2):
             command.boot(runs, heard.append)
-        self.assertEqual(began[0], "wide-1")
-        self.assertEqual(sorted(began[1:]), ["long", "short"])
-        self.assertEqual(sorted(heard), ["long", "short", "wide-1"])
+        self.assertEqual(sorted(began[:2]), [("long", 0), ("middle", 0)])
+        self.assertEqual(began[2][0], "short")
+        self.assertGreaterEqual(began[2][1], 1)
+        self.assertEqual(sorted(heard), ["long", "middle", "short"])
 
     def test_those_that_fail_are_all_told_of_and_none_begins_after_them(self):
         ended, both = [], threading.Barrier(2)

@@ -27,11 +27,22 @@ LimitMEMLOCK=infinity
 WantedBy=default.target
 UNIT
 
-# The machine knows nothing of tests: what is on the second disk says what to do, so that it changes without a new image.
+# The machine knows nothing of tests: what is on the second disk says what to do, so that it changes without a new image. A machine that is
+# to be kept as it has booted finds nothing there, says so, and later goes on with another disk in its place.
 cat > /usr/local/sbin/auspex-vm <<'SH'
 #!/bin/sh
 set -eu
-tar --extract --file /dev/disk/by-id/virtio-auspex-share --directory / --keep-directory-symlink --no-overwrite-dir
+disk=/dev/disk/by-id/virtio-auspex-share
+port=/dev/virtio-ports/auspex.results
+until [ -e "$disk" ] && [ -e "$port" ]; do sleep 0.1; done
+handed_in() { dd if="$disk" bs=512 count=1 iflag=direct status=none | grep -qa ustar; }
+if ! handed_in; then
+  echo waiting > "$port"
+  until handed_in; do sleep 0.2; done
+  # What was read of the empty disk.
+  blockdev --flushbufs "$disk"
+fi
+tar --extract --file "$disk" --directory / --keep-directory-symlink --no-overwrite-dir
 exec /usr/bin/python3 /var/lib/auspex-vm/guest.py
 SH
 chmod 755 /usr/local/sbin/auspex-vm

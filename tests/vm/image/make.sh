@@ -8,7 +8,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 folder=$1
 readonly SUITE=bookworm SIZE=4G
 
-recipe=$(cd "$here" && sha256sum make.sh packages inside.sh | sha256sum | cut -d' ' -f1)
+recipe=$(cd "$here" && sha256sum make.sh packages container-packages inside.sh | sha256sum | cut -d' ' -f1)
 if [[ -f $folder/recipe && $(<"$folder/recipe") == "$recipe" ]]; then
   exit 0
 fi
@@ -18,21 +18,41 @@ rm -rf "$folder" "$folder.new"
 mkdir -p "$folder.new"
 trap 'rm -rf "$folder.new"' EXIT
 
-packages=$(sed 's/#.*//' "$here/packages" | xargs | tr ' ' ',')
+packages_of() { sed 's/#.*//' "$here/$1" | xargs | tr ' ' ','; }
 debs=$folder.debs # kept: a changed recipe fetches only what is new
 mkdir -p "$debs"
+sources=("deb http://deb.debian.org/debian $SUITE main"
+  "deb http://deb.debian.org/debian $SUITE-updates main"
+  "deb http://deb.debian.org/debian-security $SUITE-security main")
+
+# make_root FILE PACKAGES OPTION...: a Debian root, as FILE in the form that its name or an option says.
+make_root() {
+  local file=$1 packages=$2
+  shift 2
+  # shellcheck disable=SC2016 # $1 is the hook's own
+  mmdebstrap --quiet --variant=minbase --include="$packages" \
+    --aptopt='Acquire::Languages "none"' \
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+    --dpkgopt='path-exclude=/usr/share/man/*' \
+    --skip=cleanup/apt \
+    --setup-hook='mkdir -p "$1/var/cache/apt/archives/partial"' \
+    --setup-hook="sync-in '$debs' /var/cache/apt/archives" \
+    --customize-hook="sync-out /var/cache/apt/archives '$debs'" \
+    "$@" "$SUITE" "$file" "${sources[@]}" >>"$folder.log" 2>&1 </dev/null ||
+    { tail -n 30 "$folder.log" >&2; echo "vm: mmdebstrap failed; all it said is in $folder.log" >&2; exit 1; }
+}
+: > "$folder.log"
+
+# What containers of the machine begin with.
+# shellcheck disable=SC2016 # $1 is the hook's own
+make_root "$folder.new/base.tar" "$(packages_of container-packages)" \
+  --customize-hook='rm -rf "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/*; : > "$1/etc/apt/sources.list"'
 
 # Hooks run with the new root's ids in force; `download` alone runs as who called, which is how the files come out in every mode.
 # The folder of packages is filled and emptied by hooks for the same reason.
 # shellcheck disable=SC2016 # $1 is the hook's own
-mmdebstrap --quiet --variant=minbase --format=null --include="$packages" \
-  --aptopt='Acquire::Languages "none"' \
-  --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-  --dpkgopt='path-exclude=/usr/share/man/*' \
-  --skip=cleanup/apt \
-  --setup-hook='mkdir -p "$1/var/cache/apt/archives/partial"' \
-  --setup-hook="sync-in '$debs' /var/cache/apt/archives" \
-  --customize-hook="sync-out /var/cache/apt/archives '$debs'" \
+make_root - "$(packages_of packages)" --format=null \
+  --customize-hook="copy-in '$folder.new/base.tar' /opt" \
   --customize-hook="copy-in '$here/inside.sh' /tmp" \
   --customize-hook='chroot "$1" sh /tmp/inside.sh' \
   --customize-hook='rm -rf "$1/tmp/inside.sh" "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/*' \
@@ -44,12 +64,8 @@ mmdebstrap --quiet --variant=minbase --format=null --include="$packages" \
     cp -ax "$1" "$work/root" # without what is mounted there while hooks run: proc, sys and the devices
     mke2fs -q -t ext4 -L auspex-vm -E lazy_itable_init=0,root_owner=0:0 -m 0 -d "$work/root" "$work/root.ext4"
     qemu-img convert -f raw -O qcow2 "$work/root.ext4" "$1/root.qcow2"' \
-  --customize-hook="download /root.qcow2 '$folder.new/root.qcow2'" \
-  "$SUITE" - \
-  "deb http://deb.debian.org/debian $SUITE main" \
-  "deb http://deb.debian.org/debian $SUITE-updates main" \
-  "deb http://deb.debian.org/debian-security $SUITE-security main" >"$folder.log" 2>&1 </dev/null ||
-  { tail -n 30 "$folder.log" >&2; echo "vm: mmdebstrap failed; all it said is in $folder.log" >&2; exit 1; }
+  --customize-hook="download /root.qcow2 '$folder.new/root.qcow2'"
+rm "$folder.new/base.tar"
 
 echo "$recipe" > "$folder.new/recipe"
 mv "$folder.new" "$folder"
