@@ -4,6 +4,7 @@
 import dataclasses
 import pathlib
 import re
+import time
 import tomllib
 
 
@@ -82,8 +83,9 @@ def follow(commands, table, where, execute):
             print(f"- {command}\n  not here: {reason}", flush=True)
             continue
         print(f"$ {command}", flush=True)
+        begun = time.monotonic()
         code, said = execute(command, table.answers.get(command, ""))
-        print(f"{said}-> {code}", flush=True)
+        print(f"{said}-> {code}, {time.monotonic() - begun:.0f} s", flush=True)
         if code != 0:
             raise SystemExit(f"'{command}' ended with {code}")
         executed += 1

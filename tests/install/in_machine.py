@@ -93,8 +93,13 @@ def must(command, expected_code, *words):
 
 def prepare_containers():
     """What a machine without a network has in the place of a registry, and containers that reach the coordinator on the loopback."""
+    settings = TREE.parent / ".config/containers"
+    settings.mkdir(parents=True)
+    (settings / "containers.conf").write_text('[containers]\nnetns = "host"\n')
+    # As on a host with all that podman recommends: else each layer is a copy of what is below it.
+    (settings / "storage.conf").write_text('[storage]\ndriver = "overlay"\n')
+    root("chown", "-R", "owner:", settings.parent)
     must(f"podman import --quiet {BASE} docker.io/library/debian:bookworm-slim", 0)
-    must("mkdir -p ~/.config/containers && printf '[containers]\\nnetns = \"host\"\\n' > ~/.config/containers/containers.conf", 0)
 
 
 def try_containers():

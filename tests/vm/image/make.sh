@@ -46,6 +46,7 @@ make_root() {
 # What containers of the machine begin with.
 # shellcheck disable=SC2016 # $1 is the hook's own
 make_root "$folder.new/base.tar" "$(packages_of container-packages)" \
+  --dpkgopt='path-exclude=/usr/share/i18n/*' --dpkgopt='path-exclude=/usr/share/zoneinfo/*' --dpkgopt='path-exclude=/usr/lib/*/gconv/*' \
   --customize-hook='rm -rf "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/*; : > "$1/etc/apt/sources.list"'
 
 # Hooks run with the new root's ids in force; `download` alone runs as who called, which is how the files come out in every mode.
