@@ -26,10 +26,15 @@ constexpr double kRunnerWait = 30;
 // An empty answer that comes quicker than this was not waited for, whatever its headers say.
 constexpr double kShortestWait = 1;
 // A poll may bring work any moment until it has lasted so many times as long as answers take, in
-// these bounds, in seconds.
-constexpr double kAnswerFactor = 4, kShortestAnswer = 0.1, kLongestAnswer = 2;
+// these bounds, in seconds; the second is stated's time to take it too. The last is for a measure
+// before there was any answer.
+constexpr double kAnswerFactor = 4, kShortestAnswer = 0.1, kLongestAnswer = 2, kUnmeasured = 0.15;
 // Answers above this leave holes in the heap that are worth giving back.
 constexpr size_t kTrimAbove = 256 * 1024;
+
+Steady::duration Seconds(double seconds) {
+  return std::chrono::duration_cast<Steady::duration>(std::chrono::duration<double>(seconds));
+}
 
 double SecondsSince(Steady::time_point then) {
   return std::chrono::duration<double>(Steady::now() - then).count();
@@ -44,7 +49,8 @@ PollLoop::PollLoop(Options options, Coordinator& coordinator, StatedClient& stat
       stated_(stated),
       board_(board),
       counters_(counters),
-      backoff_(PollBackoff(options.interval_seconds)) {}
+      backoff_(PollBackoff(options.interval_seconds)),
+      answer_seconds_(kUnmeasured) {}
 
 void PollLoop::Run(std::stop_token stop, std::stop_token cut) {
   uint64_t ticks = 0;
@@ -57,12 +63,8 @@ void PollLoop::Run(std::stop_token stop, std::stop_token cut) {
         return now.beaten_epoch >= now.capability_epoch;
       });
       if (stop.stop_requested()) return;
-      {
-        std::lock_guard lock(mutex_);
-        sent_ = Steady::now();
-      }
       tick = Poll(cut, view);
-      NoteAnswer(tick);
+      NoteEnd(tick);
       if (tick.kind == Kind::kCancelled) return;
     }
     if (++ticks == options_.max_ticks) return;
@@ -70,10 +72,16 @@ void PollLoop::Run(std::stop_token stop, std::stop_token cut) {
   }
 }
 
-void PollLoop::NoteAnswer(const Tick& tick) {
+void PollLoop::WaitedForUntil(Steady::time_point until) {
   std::lock_guard lock(mutex_);
-  sent_.reset();
-  answered_.notify_all();
+  waited_for_until_ = until;
+  changed_.notify_all();
+}
+
+void PollLoop::NoteEnd(const Tick& tick) {
+  std::lock_guard lock(mutex_);
+  waited_for_until_.reset();
+  changed_.notify_all();
   const bool heard = tick.kind != Kind::kFailed && tick.kind != Kind::kCancelled;
   // One that had been held for long is no measure.
   if (heard && (!tick.waited || tick.seconds < kLongestAnswer / kAnswerFactor))
@@ -82,11 +90,8 @@ void PollLoop::NoteAnswer(const Tick& tick) {
 
 void PollLoop::AwaitAnswer() {
   std::unique_lock lock(mutex_);
-  if (!sent_) return;
-  const std::chrono::duration<double> patience(
-      std::clamp(answer_seconds_ * kAnswerFactor, kShortestAnswer, kLongestAnswer));
-  answered_.wait_until(lock, *sent_ + std::chrono::duration_cast<Steady::duration>(patience),
-                       [this] { return !sent_; });
+  while (waited_for_until_ && Steady::now() < *waited_for_until_)
+    changed_.wait_until(lock, *waited_for_until_);
 }
 
 bool PollLoop::AwaitDemand(std::stop_token stop, DemandBoard::View& view) {
@@ -128,10 +133,13 @@ PollLoop::Tick PollLoop::Poll(std::stop_token stop, const DemandBoard::View& vie
   std::vector<std::pair<std::string, std::string>> headers;
   if (wait > 0) headers.emplace_back("Prefer", Cat("wait=", wait));
   const Steady::time_point start = Steady::now();
+  WaitedForUntil(start + Seconds(std::clamp(answer_seconds_ * kAnswerFactor, kShortestAnswer,
+                                            kLongestAnswer)));
   absl::StatusOr<HttpResponse> response =
       coordinator_.Send(*request, "", limits, stop, std::move(headers));
   if (!response.ok()) return Fail(response.status(), stop);
 
+  WaitedForUntil(Steady::now() + Seconds(kLongestAnswer));
   Tick tick = TakeAnswer(*response, stop, view);
   if (tick.kind != Kind::kFailed) held_ = tick.kind == Kind::kHold;
   tick.seconds = SecondsSince(start);

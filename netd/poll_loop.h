@@ -42,9 +42,10 @@ class PollLoop {
   void Run(std::stop_token stop, std::stop_token cut);
 
   // For who stops, between the two, from any thread: waits while a poll is under way that may bring
-  // work any moment. The coordinator hands a unit out with its answer: one that nobody hears is lost
-  // to this worker for the coordinator's lease, ten minutes. A poll that has lasted several times as
-  // long as answers take is held by the coordinator and not waited for; 2 s at most.
+  // work any moment, or has brought it and stated is being told. The coordinator hands a unit out
+  // with its answer: one that nobody hears is lost to this worker for the coordinator's lease, ten
+  // minutes. A poll that has lasted several times as long as answers take is held by the coordinator
+  // and not waited for. 4 s at most.
   void AwaitAnswer();
 
  private:
@@ -58,7 +59,10 @@ class PollLoop {
   // Waits for demand. False: this tick of a bounded run is over without a poll.
   bool AwaitDemand(std::stop_token stop, DemandBoard::View& view);
   Tick Poll(std::stop_token stop, const DemandBoard::View& view);
-  void NoteAnswer(const Tick& tick);
+  // The poll that is under way is to be waited for until then.
+  void WaitedForUntil(std::chrono::steady_clock::time_point until);
+  // No poll is under way any more.
+  void NoteEnd(const Tick& tick);
   Tick TakeAnswer(const HttpResponse& response, std::stop_token stop,
                   const DemandBoard::View& view);
   Tick TakeOffer(const stated::v1::OfferRequest& offer, std::stop_token stop,
@@ -76,10 +80,10 @@ class PollLoop {
   bool held_ = false;      // the last answer was a hold
 
   std::mutex mutex_;
-  std::condition_variable answered_;
-  std::optional<std::chrono::steady_clock::time_point> sent_;  // of the poll that is under way
-  double answer_seconds_ = kAnswerUnknown;  // how long those lately took that were not held
-  static constexpr double kAnswerUnknown = 0.15;
+  std::condition_variable changed_;
+  // While a poll is under way: how long a stop waits for it.
+  std::optional<std::chrono::steady_clock::time_point> waited_for_until_;
+  double answer_seconds_;  // how long those answers lately took that were not held
 };
 
 }  // namespace auspex

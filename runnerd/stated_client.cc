@@ -21,8 +21,8 @@ namespace auspex::runnerd {
 
 namespace rpc = auspex::stated::v1;
 
-struct StatedClient::Stub {
-  explicit Stub(std::shared_ptr<grpc::Channel> channel)
+struct StatedClient::State {
+  explicit State(std::shared_ptr<grpc::Channel> channel)
       : work(rpc::Work::NewStub(std::move(channel))) {}
   const std::unique_ptr<rpc::Work::Stub> work;
   std::mutex mutex;
@@ -75,7 +75,7 @@ rpc::CompleteUnitRequest CompleteRequest(const Unit& unit, const SignedResult& d
 }  // namespace
 
 StatedClient::StatedClient(std::shared_ptr<grpc::Channel> channel)
-    : stub_(new Stub(std::move(channel))) {}
+    : state_(new State(std::move(channel))) {}
 StatedClient::~StatedClient() = default;
 
 absl::Status StatedClient::Begin(const Unit& unit, RunControl& control) {
@@ -86,7 +86,7 @@ absl::Status StatedClient::Begin(const Unit& unit, RunControl& control) {
   return CallUntilAnswered(
       "stated.BeginUnit",
       [&](grpc::ClientContext& context) {
-        return stub_->work->BeginUnit(&context, request, &answer);
+        return state_->work->BeginUnit(&context, request, &answer);
       },
       [&control](double seconds) { return control.WaitRequested(seconds); });
 }
@@ -99,7 +99,7 @@ absl::Status StatedClient::Complete(const Unit& unit, const SignedResult& result
     return CallUntilAnswered(
         "stated.CompleteUnit",
         [&](grpc::ClientContext& context) {
-          return stub_->work->CompleteUnit(&context, request, &answer);
+          return state_->work->CompleteUnit(&context, request, &answer);
         },
         PauseForReport(control));
   };
@@ -118,7 +118,7 @@ absl::Status StatedClient::Refuse(const Unit& unit, const Refusal& refusal, RunC
   return CallUntilAnswered(
       "stated.RefuseUnit",
       [&](grpc::ClientContext& context) {
-        return stub_->work->RefuseUnit(&context, request, &answer);
+        return state_->work->RefuseUnit(&context, request, &answer);
       },
       PauseForReport(control));
 }
@@ -131,23 +131,23 @@ void StatedClient::RefuseUnparsed(const std::string& assignment_id, const std::s
   rpc::RefuseUnitResponse answer;
   grpc::ClientContext context;
   SetDeadline(context, kRpcSeconds);
-  stub_->work->RefuseUnit(&context, request, &answer);
+  state_->work->RefuseUnit(&context, request, &answer);
 }
 
 template <typename Call>
-absl::Status StatedClient::Report(const char* what, Call call) {
+absl::Status StatedClient::Report(std::string_view what, Call call) {
   grpc::ClientContext context;
   SetDeadline(context, kReportSeconds);
   context.set_wait_for_ready(true);
   {
-    std::lock_guard lock(stub_->mutex);
+    std::lock_guard lock(state_->mutex);
     // A context that is cancelled before its call is made ends that call at once.
-    if (stub_->reports_ended) context.TryCancel();
-    stub_->reports.insert(&context);
+    if (state_->reports_ended) context.TryCancel();
+    state_->reports.insert(&context);
   }
   const grpc::Status status = call(context);
-  std::lock_guard lock(stub_->mutex);
-  stub_->reports.erase(&context);
+  std::lock_guard lock(state_->mutex);
+  state_->reports.erase(&context);
   return FromGrpc(status, what);
 }
 
@@ -156,7 +156,7 @@ absl::Status StatedClient::ReportCapabilities(const std::string& canonical_json)
   request.set_canonical_json(canonical_json);
   rpc::ReportCapabilitiesResponse answer;
   return Report("stated.ReportCapabilities", [&](grpc::ClientContext& context) {
-    return stub_->work->ReportCapabilities(&context, request, &answer);
+    return state_->work->ReportCapabilities(&context, request, &answer);
   });
 }
 
@@ -170,14 +170,14 @@ absl::Status StatedClient::ReportCondition(const Condition& condition) {
   request.mutable_gpu_tenants()->Assign(condition.gpu_tenants.begin(), condition.gpu_tenants.end());
   rpc::ReportConditionResponse answer;
   return Report("stated.ReportCondition", [&](grpc::ClientContext& context) {
-    return stub_->work->ReportCondition(&context, request, &answer);
+    return state_->work->ReportCondition(&context, request, &answer);
   });
 }
 
 void StatedClient::EndReports() {
-  std::lock_guard lock(stub_->mutex);
-  stub_->reports_ended = true;
-  for (grpc::ClientContext* context : stub_->reports) context->TryCancel();
+  std::lock_guard lock(state_->mutex);
+  state_->reports_ended = true;
+  for (grpc::ClientContext* context : state_->reports) context->TryCancel();
 }
 
 absl::Status StatedClient::Fetch(const Sha256Hex& manifest_sha256, int fd, RunControl& control) {
@@ -200,7 +200,7 @@ absl::Status StatedClient::FetchOnce(const Sha256Hex& manifest_sha256, int fd,
   const int key = control.AddCancel([&context] { context.TryCancel(); });
   rpc::GetPackageRequest request;
   request.set_manifest_sha256(manifest_sha256.str());
-  auto stream = stub_->work->GetPackage(&context, request);
+  auto stream = state_->work->GetPackage(&context, request);
   rpc::PackageChunk chunk;
   uint64_t size = 0;
   absl::Status stored;
@@ -223,7 +223,7 @@ void StatedClient::Drop(const Sha256Hex& manifest_sha256) {
   grpc::ClientContext context;
   SetDeadline(context, kRpcSeconds);
   // What stays in the spool is found again, or cleared by stated in its time.
-  stub_->work->DropPackage(&context, request, &answer);
+  state_->work->DropPackage(&context, request, &answer);
 }
 
 }  // namespace auspex::runnerd

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "runnerd/condition.h"
@@ -46,11 +47,11 @@ class StatedClient final : public ArchiveSource {
 
  private:
   template <typename Call>
-  absl::Status Report(const char* what, Call call);
+  absl::Status Report(std::string_view what, Call call);
   absl::Status FetchOnce(const Sha256Hex& manifest_sha256, int fd, RunControl& control);
 
-  struct Stub;
-  const std::unique_ptr<Stub> stub_;
+  struct State;
+  const std::unique_ptr<State> state_;
 };
 
 }  // namespace auspex::runnerd

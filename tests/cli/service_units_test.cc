@@ -174,6 +174,18 @@ TEST(ServiceUnitsOfAPerson, NoUnitIsNamedThatAPersonsManagerHasNot) {
   }
 }
 
+// What starts later stops earlier, and what netd and runnerd still have to tell reaches the others.
+TEST(ServiceUnitsOfAPerson, NetdAndRunnerdStopBeforeThoseWhomTheyTell) {
+  const std::map<std::string, std::string> texts = TextsFor();
+  for (const char* name : {"auspex-netd.service", "auspex-runnerd.service"}) {
+    std::vector<std::string> after;
+    for (const std::string& value : ValuesOf(texts.at(name), "After"))
+      for (const std::string& word : WordsOf(value)) after.push_back(word);
+    EXPECT_THAT(after, ::testing::IsSupersetOf({"auspex-keyd.service", "auspex-stated.service"}))
+        << name;
+  }
+}
+
 TEST(ServiceUnitsOfAPerson, SocketsAreThoseOfTheWorkerAndNobodyElses) {
   const std::map<std::string, std::string> texts = TextsFor();
   const std::string& socket = texts.at("auspex-keyd-request.socket");

@@ -80,8 +80,8 @@ def as_person(command, answer=""):
 def execute(command, answer):
     name_coordinator()
     code, said = as_person(command, answer)
-    if code == 0 and command in AFTER:
-        AFTER[command]()
+    if code == 0:
+        AFTER.pop(command, lambda: None)()
     return code, said
 
 
@@ -116,7 +116,7 @@ def try_containers():
     print("a container whose host withholds the sandbox does not start", flush=True)
 
 
-# What is looked at beside the guide, when a command of it has ended well.
+# What is looked at beside the guide, once, when a command of it has ended well.
 AFTER = {"podman logs auspex": try_containers}
 
 
@@ -137,6 +137,8 @@ def main():
             root("sh", "-c", f"apt-get --yes install {TREE}/build/deb/auspex_*.deb", stdout=subprocess.DEVNULL)
         # What stands in capitals is the reader's to put in.
         executed += guide.follow([command.replace("PUBLIC_KEY", str(key)) for command in commands[section.name]], table, guide.MACHINE, execute)
+    if AFTER:
+        raise SystemExit(f"the guide has no more {', '.join(AFTER)}: what was to be looked at after it was not")
     worker.check_no_denials()
     print(f"executed {executed} commands of the guide")
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // The heartbeat and the poller of the real netd: what they send, when, and what they make of each
 // answer (wire protocol 5.2, 5.3, 9).
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <chrono>
 #include <csignal>
 #include <fstream>
+#include <future>
 #include <thread>
 
 #include "common/json/reader.h"
@@ -127,26 +129,57 @@ TEST(Loops, ALongPollIsAskedForAndFollowedAtOnce) {
   grpc::ClientContext context;
   ASSERT_TRUE(lab.Owner()->GetStatus(&context, {}, &status).ok());
   EXPECT_TRUE(status.long_polling());
-  EXPECT_EQ(lab.netd->Stop(), 0) << "a stop ends an open long poll";
+  const auto stopped = std::chrono::steady_clock::now();
+  EXPECT_EQ(lab.netd->Stop(), 0);
+  // By itself it would end after 17 s.
+  EXPECT_LT(std::chrono::steady_clock::now() - stopped, std::chrono::seconds(12))
+      << "a stop ends an open long poll";
 }
 
 // The coordinator hands a unit out with its answer. One that nobody heard would be this worker's
 // again only after the coordinator's lease.
 TEST(Loops, AUnitThatComesWhileNetdStopsReachesStated) {
-  std::atomic<pid_t> netd = 0;
-  NetdLab lab([&netd](const MockRequest& request, MockWire& wire) {
-    if (!request.target.ends_with("/assignments")) return;
-    while (netd == 0) std::this_thread::yield();
+  std::promise<pid_t> started;
+  auto netd = started.get_future().share();
+  NetdLab lab(Polls([netd](int n, const MockRequest&, MockWire& wire) {
+    if (n == 1) {
+      // So slow a coordinator is waited for as long as any is.
+      std::this_thread::sleep_for(std::chrono::milliseconds(600));
+      return ReplyNoWork(wire);
+    }
     // The stop comes while the answer is on its way.
-    kill(netd, SIGTERM);
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    kill(netd.get(), SIGTERM);
+    std::this_thread::sleep_for(std::chrono::milliseconds(700));
     ReplyUnit(wire, "asg-late", "u-late");
-  });
-  netd = lab.Start().pid();
+  }));
+  lab.Configure("[coordinator]\nurl = \"" + lab.server.url() +
+                "\"\nassignment_poll_interval_seconds = 0.05\n");
+  started.set_value(lab.Start().pid());
   EXPECT_EQ(lab.netd->Wait(), 0) << lab.netd->Log();
   ASSERT_EQ(lab.stated->offers.size(), 1u) << lab.netd->Log();
   EXPECT_EQ(lab.stated->offers[0].assignment_id(), "asg-late");
-  EXPECT_EQ(lab.server.Count("/assignments"), 1) << "and no other is asked for";
+  EXPECT_EQ(lab.server.Count(kPoll), 2) << "and no other is asked for";
+}
+
+// Nor is it cut off from stated, however long its poll had been held.
+TEST(Loops, AUnitThatCameBeforeNetdStopsIsTakenByStated) {
+  NetdLab lab(Polls([](int n, const MockRequest&, MockWire& wire) {
+    if (n > 1) return wire.WaitForClose();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1200));
+    ReplyUnit(wire, "asg-held", "u-held");
+  }));
+  lab.Configure("[coordinator]\nurl = \"" + lab.server.url() + "\"\nlong_poll_seconds = 7\n");
+  std::promise<pid_t> started;
+  lab.stated->SetOfferAnswer([&started](const stated::v1::OfferRequest&) {
+    kill(started.get_future().get(), SIGTERM);
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    stated::v1::OfferResponse accepted;
+    accepted.set_decision("accepted");
+    return accepted;
+  });
+  started.set_value(lab.Start().pid());
+  EXPECT_EQ(lab.netd->Wait(), 0) << lab.netd->Log();
+  EXPECT_THAT(lab.netd->Log(), ::testing::ContainsRegex("event=offer .*decision=accepted"));
 }
 
 TEST(Loops, ACoordinatorThatDoesNotWaitIsPolledOnceAnInterval) {

@@ -29,8 +29,9 @@ class Booted:
 
 
 def key_of(image, arguments, emulator):
-    """What a kept machine depends on: another recipe, another qemu or other arguments need another."""
-    return hashlib.sha256(json.dumps([(pathlib.Path(image) / "recipe").read_text(), arguments, emulator]).encode()).hexdigest()
+    """What a kept machine depends on: another disk below it, another qemu or other arguments need another."""
+    disk = (pathlib.Path(image) / "root.qcow2").stat()
+    return hashlib.sha256(json.dumps([disk.st_ino, disk.st_size, disk.st_mtime_ns, machine.SHARE_OCTETS, arguments, emulator]).encode()).hexdigest()
 
 
 def version_of_emulator():
@@ -86,7 +87,7 @@ def await_word(vm, seconds):
 def save(vm, path, seconds):
     """Writes the machine's memory, after which it stands still. One that was stopped before would not go on by itself later. Its disk is whole
     when it has ended."""
-    with Monitor(vm.monitor) as monitor:
+    with Monitor(vm.monitor, seconds) as monitor:
         monitor.do("migrate-set-parameters", **{"max-bandwidth": 1 << 40})
         monitor.do("migrate", uri=f"exec:cat > '{path}'")
         end = time.monotonic() + seconds
@@ -95,15 +96,21 @@ def save(vm, path, seconds):
                 raise BootError(f"the machine's memory could not be kept: {status}")
             time.sleep(0.1)
         monitor.do("quit")
-    vm.wait(seconds)
+    if not vm.wait(seconds):
+        raise BootError("the machine did not end when its memory had been kept, so its disk may not be whole")
 
 
 class Monitor:
-    """qemu's monitor (QMP) at a socket."""
+    """qemu's monitor (QMP) at a socket, which is given so many seconds for each answer. What fails is a BootError."""
 
-    def __init__(self, path):
+    def __init__(self, path, seconds):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(str(path))
+        self.socket.settimeout(seconds)
+        try:
+            self.socket.connect(str(path))
+        except OSError as error:
+            self.socket.close()
+            raise BootError(f"the machine's monitor {path}: {error}") from error
         self.lines = self.socket.makefile("rb")
         self.lines.readline()  # who it is
         self.do("qmp_capabilities")
@@ -116,7 +123,7 @@ class Monitor:
         self.socket.close()
 
     def do(self, command, **arguments):
-        """What it answers. Raises BootError."""
+        """What it answers."""
         try:
             self.socket.sendall(json.dumps({"execute": command, "arguments": arguments}).encode())
             for line in self.lines:
@@ -125,6 +132,6 @@ class Monitor:
                     raise BootError(f"{command}: {answer['error'].get('desc')}")
                 if "return" in answer:
                     return answer["return"]
-        except ConnectionError:
-            pass
+        except OSError as error:
+            raise BootError(f"{command}: {error}") from error
         raise BootError(f"{command}: the machine has ended")

@@ -27,8 +27,12 @@ PROFILES = "apparmor.service"
 TRANSLATED = "mitigations=off norandmaps tsc=reliable clocksource=tsc"
 
 
+# Loaded before there are threads: between fork and exec a child of theirs may call it and nothing more.
+LIBC = ctypes.CDLL(None)
+
+
 def die_with_parent():
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def accelerator(image, memory):
@@ -64,8 +68,8 @@ def translated(image):
 
 def common_arguments(image):
     """qemu's that are the same for each machine: what it is made of."""
-    return [QEMU, "-nodefaults", "-no-user-config", "-display", "none", *accelerator(image, pathlib.Path(image).parent / "kvm"), "-smp", "2",
-            "-m", "3G", "-nic", "none", "-kernel", str(pathlib.Path(image) / "vmlinuz"), "-initrd", str(pathlib.Path(image) / "initrd.img"),
+    return [QEMU, "-nodefaults", "-no-user-config", "-display", "none", *accelerator(image, pathlib.Path(image).parent / "kvm"),
+            "-smp", "1" if translated(image) else "2", "-m", "3G", "-nic", "none", "-kernel", str(pathlib.Path(image) / "vmlinuz"), "-initrd", str(pathlib.Path(image) / "initrd.img"),
             "-device", "virtio-blk-pci,drive=root,serial=auspex-root", "-device", "virtio-blk-pci,drive=share,serial=auspex-share",
             "-device", "virtio-rng-pci", "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=results,name=auspex.results"]
 

@@ -281,7 +281,7 @@ class TheKeptMachine(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder, self.made, self.emulator = pathlib.Path(folder.name), [], "qemu 7"
         (self.folder / "image").mkdir()
-        (self.folder / "image/recipe").write_text("one")
+        (self.folder / "image/root.qcow2").write_text("one")
 
     def get(self, translated=True, **more):
         def make(_image, vm, _patience):
@@ -293,7 +293,7 @@ class TheKeptMachine(unittest.TestCase):
                 unittest.mock.patch.object(booted, "version_of_emulator", lambda: self.emulator):
             return booted.get(self.folder / "image", self.folder / "kept", 1, **more)
 
-    def test_is_made_once_and_again_for_another_recipe_emulator_or_machine(self):
+    def test_is_made_once_and_again_for_another_image_emulator_or_machine(self):
         self.assertTrue(self.get().memory.exists())
         self.get()
         self.assertEqual(len(self.made), 1)
@@ -302,7 +302,8 @@ class TheKeptMachine(unittest.TestCase):
         self.assertNotEqual(*self.made)
         self.emulator = "qemu 8"
         self.get(packages=True)
-        (self.folder / "image/recipe").write_text("two")
+        (self.folder / "image/new").write_text("one")
+        (self.folder / "image/new").rename(self.folder / "image/root.qcow2")
         self.get(packages=True)
         self.get(packages=True)
         self.assertEqual(len(self.made), 4)
@@ -341,11 +342,13 @@ class TheKeptMachine(unittest.TestCase):
 
         teller = threading.Thread(target=answer)
         teller.start()
-        with booted.Monitor(self.folder / "monitor") as monitor:
+        with self.assertRaisesRegex(booted.BootError, "no-monitor"):
+            booted.Monitor(self.folder / "no-monitor", 5)
+        with booted.Monitor(self.folder / "monitor", 5) as monitor:
             self.assertEqual(monitor.do("query-migrate"), {"status": "completed"})
             with self.assertRaisesRegex(booted.BootError, "migrate: no room"):
                 monitor.do("migrate")
-            with self.assertRaisesRegex(booted.BootError, "has ended"):
+            with self.assertRaisesRegex(booted.BootError, "quit: "):
                 monitor.do("quit")
         teller.join()
 
@@ -519,7 +522,7 @@ class TheGuest(unittest.TestCase):
             going.discard(argv[0])
             return self.step(run, argv, plan)
 
-        with unittest.mock.patch.object(guest, "do_step", step), unittest.mock.patch.object(guest.os, "cpu_count", lambda: 2):
+        with unittest.mock.patch.object(guest, "do_step", step), unittest.mock.patch.object(guest, "LANES", 2):
             self.assertTrue(self.start())
         self.assertEqual(begun[2], "alone")
         self.assertEqual(beside["alone"], set())
