@@ -46,8 +46,8 @@ GUEST = "var/lib/auspex-vm"
 
 # On a host with much else to do, all times of this file and of the table are multiplied by this; so is the tests' own pace.
 PATIENCE = max(1, int(os.environ.get("AUSPEX_VM_PATIENCE", "1")))
-# Machines at a time; each takes 3 GiB. Most of them do one run after another and wait for themselves half of their time.
-MACHINES = max(1, int(os.environ.get("AUSPEX_VM_MACHINES", "3")))
+# Machines at a time; each takes 3 GiB. More than there are processors hinder one another.
+MACHINES = max(1, int(os.environ.get("AUSPEX_VM_MACHINES", "2")))
 # Seconds without KVM, where a boot takes half a minute on a free machine.
 BOOT_TIMEOUT = 300 * PATIENCE
 SHUTDOWN_TIMEOUT = 120 * PATIENCE
