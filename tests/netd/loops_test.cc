@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // The heartbeat and the poller of the real netd: what they send, when, and what they make of each
 // answer (wire protocol 5.2, 5.3, 9).
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <chrono>
-#include <csignal>
 #include <fstream>
-#include <future>
 #include <thread>
 
 #include "common/json/reader.h"
@@ -17,19 +14,7 @@
 namespace auspex::testing {
 namespace {
 
-constexpr char kBeat[] = "/api/v0/workers/wkr-test/heartbeat";
-constexpr char kPoll[] = "/api/v0/workers/wkr-test/assignments";
-
 bool IsBeat(const MockRequest& request) { return request.target.ends_with(kBeat); }
-
-// A coordinator that answers heartbeats well and gives polls to `poll`.
-NetdLab::Handler Polls(std::function<void(int n, const MockRequest&, MockWire&)> poll) {
-  auto count = std::make_shared<std::atomic<int>>(0);
-  return [poll = std::move(poll), count](const MockRequest& request, MockWire& wire) {
-    if (IsBeat(request)) return ReplyHeartbeat(wire);
-    poll(++*count, request, wire);
-  };
-}
 
 TEST(Loops, SendExactlyWhatKeydComposed) {
   NetdLab lab(Polls([](int, const MockRequest&, MockWire& wire) { ReplyNoWork(wire); }), "/lab");
@@ -134,52 +119,6 @@ TEST(Loops, ALongPollIsAskedForAndFollowedAtOnce) {
   // By itself it would end after 17 s.
   EXPECT_LT(std::chrono::steady_clock::now() - stopped, std::chrono::seconds(12))
       << "a stop ends an open long poll";
-}
-
-// The coordinator hands a unit out with its answer. One that nobody heard would be this worker's
-// again only after the coordinator's lease.
-TEST(Loops, AUnitThatComesWhileNetdStopsReachesStated) {
-  std::promise<pid_t> started;
-  auto netd = started.get_future().share();
-  NetdLab lab(Polls([netd](int n, const MockRequest&, MockWire& wire) {
-    if (n == 1) {
-      // So slow a coordinator is waited for as long as any is.
-      std::this_thread::sleep_for(std::chrono::milliseconds(600));
-      return ReplyNoWork(wire);
-    }
-    // The stop comes while the answer is on its way.
-    kill(netd.get(), SIGTERM);
-    std::this_thread::sleep_for(std::chrono::milliseconds(700));
-    ReplyUnit(wire, "asg-late", "u-late");
-  }));
-  lab.Configure("[coordinator]\nurl = \"" + lab.server.url() +
-                "\"\nassignment_poll_interval_seconds = 0.05\n");
-  started.set_value(lab.Start().pid());
-  EXPECT_EQ(lab.netd->Wait(), 0) << lab.netd->Log();
-  ASSERT_EQ(lab.stated->offers.size(), 1u) << lab.netd->Log();
-  EXPECT_EQ(lab.stated->offers[0].assignment_id(), "asg-late");
-  EXPECT_EQ(lab.server.Count(kPoll), 2) << "and no other is asked for";
-}
-
-// Nor is it cut off from stated, however long its poll had been held.
-TEST(Loops, AUnitThatCameBeforeNetdStopsIsTakenByStated) {
-  NetdLab lab(Polls([](int n, const MockRequest&, MockWire& wire) {
-    if (n > 1) return wire.WaitForClose();
-    std::this_thread::sleep_for(std::chrono::milliseconds(1200));
-    ReplyUnit(wire, "asg-held", "u-held");
-  }));
-  lab.Configure("[coordinator]\nurl = \"" + lab.server.url() + "\"\nlong_poll_seconds = 7\n");
-  std::promise<pid_t> started;
-  lab.stated->SetOfferAnswer([&started](const stated::v1::OfferRequest&) {
-    kill(started.get_future().get(), SIGTERM);
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
-    stated::v1::OfferResponse accepted;
-    accepted.set_decision("accepted");
-    return accepted;
-  });
-  started.set_value(lab.Start().pid());
-  EXPECT_EQ(lab.netd->Wait(), 0) << lab.netd->Log();
-  EXPECT_THAT(lab.netd->Log(), ::testing::ContainsRegex("event=offer .*decision=accepted"));
 }
 
 TEST(Loops, ACoordinatorThatDoesNotWaitIsPolledOnceAnInterval) {
@@ -326,32 +265,6 @@ TEST(Loops, AClockThatIsOffIsNamed) {
   EXPECT_NE(lab.netd->Log().find("event=clock_skew"), std::string::npos);
 }
 
-TEST(Loops, ABoundedRunEndsByItselfWithASummary) {
-  NetdLab lab(Polls([](int, const MockRequest&, MockWire& wire) { ReplyNoWork(wire); }));
-  lab.Start({"--max-ticks", "3"});
-  EXPECT_EQ(lab.netd->Wait(), 0);
-  EXPECT_EQ(lab.server.Count(kBeat), 3);
-  EXPECT_EQ(lab.server.Count(kPoll), 3);
-  EXPECT_NE(lab.netd->Log().find("heartbeats: 3 attempted, 3 succeeded, 0 failed; polls: 3 "
-                                 "attempted, 3 succeeded, 0 failed; work: 0 accepted, 0 refused, "
-                                 "3 without work"),
-            std::string::npos)
-      << lab.netd->Log();
-}
-
-TEST(Loops, NoPollOfABoundedRunWaits) {
-  NetdLab lab(Polls([](int, const MockRequest& request, MockWire& wire) {
-    EXPECT_FALSE(request.headers.contains("prefer"));
-    ReplyNoWork(wire);
-  }));
-  lab.Configure("[coordinator]\nurl = \"" + lab.server.url() +
-                "\"\nheartbeat_interval_seconds = 0.05\nassignment_poll_interval_seconds = "
-                "0.05\nlong_poll_seconds = 7\n");
-  lab.Start({"--max-ticks", "2"});
-  EXPECT_EQ(lab.netd->Wait(), 0);
-  EXPECT_EQ(lab.server.Count(kPoll), 2);
-}
-
 TEST(Loops, NoPollWaitsWhileAHoldIsInForce) {
   NetdLab lab(Polls([](int n, const MockRequest& request, MockWire& wire) {
     EXPECT_EQ(request.headers.contains("prefer"), n == 1 || n > 3);
@@ -363,40 +276,6 @@ TEST(Loops, NoPollWaitsWhileAHoldIsInForce) {
                 "\"\nassignment_poll_interval_seconds = 0.05\nlong_poll_seconds = 7\n");
   lab.Start();
   EXPECT_TRUE(lab.server.WaitFor(kPoll, 4));
-}
-
-TEST(Loops, ABoundedRunWaitsForItsUnits) {
-  NetdLab lab(
-      Polls([](int, const MockRequest&, MockWire& wire) { ReplyUnit(wire, "asg-1", "u-1"); }));
-  lab.stated->SetOfferAnswer([](const auto&) {
-    stated::v1::OfferResponse response;
-    response.set_decision("accepted");
-    return response;
-  });
-  lab.stated->SetDemand([](auto& demand) { demand.set_in_hand(1); });
-  lab.Start({"--max-ticks", "1"});
-  ASSERT_TRUE(lab.stated->Wait([](const FakeStated& s) { return s.offers.size() == 1; }));
-  ASSERT_TRUE(lab.server.WaitFor(kBeat, 1));
-  EXPECT_EQ(::kill(lab.netd->pid(), 0), 0);
-  lab.stated->SetDemand([](auto& demand) { demand.set_in_hand(0); });
-  EXPECT_EQ(lab.netd->Wait(), 0);
-}
-
-TEST(Loops, ABoundedRunOfAPausedWorkerEnds) {
-  NetdLab lab(Polls([](int, const MockRequest&, MockWire& wire) { ReplyNoWork(wire); }));
-  lab.stated->SetDemand([](auto& demand) {
-    demand.set_free_slots(0);
-    demand.set_reason("self_paused");
-  });
-  lab.Start({"--max-ticks", "2"});
-  EXPECT_EQ(lab.netd->Wait(), 0);
-  EXPECT_EQ(lab.server.Count(kPoll), 0);
-}
-
-TEST(Loops, ABoundedRunThatOnlyFailsExitsWithOne) {
-  NetdLab lab([](const MockRequest&, MockWire& wire) { wire.Reply(500, "Internal Server Error"); });
-  lab.Start({"--max-ticks", "1"});
-  EXPECT_EQ(lab.netd->Wait(), 1);
 }
 
 TEST(Loops, APauseOfTheOwnerIsToldAtOnce) {
@@ -447,19 +326,6 @@ TEST(Loops, KeydsWordIsNotTakenForAnotherCoordinator) {
   EXPECT_EQ(lab.netd->Stop(), 1);
   EXPECT_LE(asked, 2);
   EXPECT_TRUE(lab.server.requests().empty());
-}
-
-TEST(Start, RefusesAConfigurationThatCannotBeUsed) {
-  for (const char* url :
-       {"http://192.0.2.1", "ftp://x", "https://user:pw@host", "https://host/?q"}) {
-    NetdLab lab([](const MockRequest&, MockWire&) {});
-    lab.Configure(std::string("[coordinator]\nurl = \"") + url + "\"\n");
-    lab.Start();
-    EXPECT_EQ(lab.netd->Wait(), 2) << url;
-  }
-  NetdLab lab([](const MockRequest&, MockWire&) {});
-  lab.Start({"--max-ticks", "0"});
-  EXPECT_EQ(lab.netd->Wait(), 2);
 }
 
 }  // namespace

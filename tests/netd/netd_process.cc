@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -111,6 +112,14 @@ NetdProcess& NetdLab::Start(std::vector<std::string> arguments) {
 
 std::unique_ptr<netd::v1::Connection::Stub> NetdLab::Owner() const {
   return netd::v1::Connection::NewStub(ConnectTo(home + "/run/netd/owner.sock"));
+}
+
+NetdLab::Handler Polls(std::function<void(int n, const MockRequest&, MockWire&)> poll) {
+  auto count = std::make_shared<std::atomic<int>>(0);
+  return [poll = std::move(poll), count](const MockRequest& request, MockWire& wire) {
+    if (request.target.ends_with(kBeat)) return ReplyHeartbeat(wire);
+    poll(++*count, request, wire);
+  };
 }
 
 void ReplyHeartbeat(MockWire& wire) {

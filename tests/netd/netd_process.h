@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -58,6 +59,12 @@ class NetdLab {
 };
 
 // Answers of a friendly coordinator.
+inline constexpr char kBeat[] = "/api/v0/workers/wkr-test/heartbeat";
+inline constexpr char kPoll[] = "/api/v0/workers/wkr-test/assignments";
+
+// A coordinator that answers heartbeats well and gives polls, numbered from 1, to `poll`.
+NetdLab::Handler Polls(std::function<void(int n, const MockRequest&, MockWire&)> poll);
+
 void ReplyHeartbeat(MockWire& wire);
 void ReplyNoWork(MockWire& wire);
 void ReplyUnit(MockWire& wire, const std::string& assignment, const std::string& unit,

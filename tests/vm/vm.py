@@ -112,8 +112,10 @@ def add_program(archive, path):
 
 def write_share(path, runs, person):
     """The second disk: sources, programs, and the tests of these runs at the paths that they have here, since tests know those."""
-    plan = {"source": str(SOURCE), "bin": str(BUILD / "bin"), "now": time.time(), "random": os.urandom(64).hex(), "person": person, "patience": PATIENCE,
-            "runs": [{"name": run.name, "user": run.user, "manager": run.manager, "properties": table.properties_of(run, SOURCE / "deploy" / "systemd"),
+    plan = {"source": str(SOURCE), "bin": str(BUILD / "bin"), "now": time.time(), "random": os.urandom(64).hex(), "person": person,
+            "patience": PATIENCE,
+            "runs": [{"name": run.name, "user": run.user, "manager": run.manager,
+                      "properties": table.properties_of(run, SOURCE / "deploy" / "systemd"),
                       "timeout": run.timeout * PATIENCE, "steps": guest_steps(run), "restart": run.restart, "alone": run.alone} for run in runs],
             "packages": any(run.packages for run in runs)}
     # Also those that a command names.
@@ -253,7 +255,8 @@ def kept_for(groups):
 
 
 def boot_one(runs, folder, kept, on_event, going, over):
-    """Boots it, or goes on from the `kept` one, and follows its runs to their end; `going` gets it, for whoever must stop it, and once `over` is set none starts."""
+    """Boots it, or goes on from the `kept` one, and follows its runs to their end; `going` gets it, for whoever must stop it, and once `over`
+    is set none starts."""
     folder.mkdir(parents=True)
     parameters = " ".join(filter(None, (runs[0].kernel, runs[0].machine, "packages" if runs[0].packages else "")))
     share = folder / "share.tar"

@@ -3,6 +3,7 @@
 """Holds runs.toml against the built binaries, so that it cannot rot where nobody boots a machine; the verdict on a run's results, with
 each way in which a run can be silent; and the patience with a machine that hangs. ./dev vm itself is the test against a real one."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -437,6 +438,7 @@ class TheMachines(unittest.TestCase):
 
         with unittest.mock.patch.object(command.machine, "Machine", Vm), unittest.mock.patch.object(command, "write_share", write_share), \
                 unittest.mock.patch.object(command, "LAST", pathlib.Path(folder.name) / "last"), unittest.mock.patch.object(command, "MACHINES", 2), \
+                unittest.mock.patch.object(command, "packing", contextlib.nullcontext()), \
                 unittest.mock.patch.object(command.futures, "wait", interrupted), self.assertRaises(KeyboardInterrupt):
             command.boot([self.run_of(name, machine=name) for name in ("a", "b", "c")], lambda _: None)
         self.assertEqual(sorted(set(stopped)), ["machine-0", "machine-1"], "and the third never began")
