@@ -10,18 +10,18 @@ namespace {
 
 constexpr double kLeftAt = 0.75;  // of a bound
 
-std::string Figure(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f", value);
-  return text;
-}
-
 // At or above `bound` until it has fallen below three quarters of it.
 bool Beyond(bool was, double value, double bound) {
   return value >= bound || (was && value >= kLeftAt * bound);
 }
 
 }  // namespace
+
+std::string Figure(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f", value);
+  return text;
+}
 
 std::string_view StrainWord(Strain strain) {
   switch (strain) {

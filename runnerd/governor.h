@@ -22,6 +22,8 @@ namespace auspex::runnerd {
 enum class Strain { kNone, kHot, kLoad, kMemory, kDisk };
 // "", "hot", "load", "memory", "disk".
 std::string_view StrainWord(Strain strain);
+// Of a bound or a reading, with one decimal.
+std::string Figure(double value);
 
 struct GovernorLimits {
   std::optional<double> max_load;   // nullopt: not looked at

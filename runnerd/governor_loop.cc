@@ -87,7 +87,7 @@ void GovernorLoop::SayWhetherLoadCanBe(const GovernorLimits& limits) {
   const long processors = sysconf(_SC_NPROCESSORS_ONLN);
   if (processors > 0 && *limits.max_load > static_cast<double>(processors)) {
     LogWarning("governor_max_load_is_never_reached",
-               {{"max_load", Cat(*limits.max_load)}, {"processors", int64_t{processors}}});
+               {{"max_load", Figure(*limits.max_load)}, {"processors", int64_t{processors}}});
   }
 }
 

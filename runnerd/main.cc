@@ -13,6 +13,7 @@
 #include "common/base/sanitized.h"
 #include "common/base/startup_pages.h"
 #include "common/base/status_macros.h"
+#include "common/config/live.h"
 #include "common/harden/allow_list.h"
 #include "common/harden/harden.h"
 #include "common/ipc/channel.h"
@@ -143,8 +144,9 @@ absl::Status Serve(Daemon& daemon) {
   const Config& at_start = daemon.config();
   // Whoever reads the settings again puts the owner's caps of all units in force again: the monitor
   // does it every few seconds, so that they hold for units that run too.
-  const auto load_config = [&daemon, &cgroups] {
-    absl::StatusOr<Config> config = LoadConfig(daemon.layout(), ProcessEnvironment());
+  LiveConfig live(daemon.layout(), ProcessEnvironment());
+  const auto load_config = [&live, &cgroups] {
+    absl::StatusOr<Config> config = live.Load();
     if (config.ok()) ApplyTotals(*cgroups, *config);
     return config;
   };

@@ -273,6 +273,8 @@ UnitPipeline::Step UnitPipeline::RunTenant(const Unit& unit, const Config& confi
   }
   if (const absl::Status nodes = CheckNodes(spec->devices); !nodes.ok())
     return Refuse(RefusalKind::kExecutorRefused, std::string(nodes.message()));
+  if (!spec->devices.empty() && now->gpu_hsa_override)
+    spec->environment.emplace_back("HSA_OVERRIDE_GFX_VERSION", *now->gpu_hsa_override);
   RunRequest request;
   const absl::Status put = PutIntoSandbox(parts_.host, *spec, request);
   if (!put.ok()) return SandboxUnavailable(std::string(put.message()));

@@ -174,12 +174,17 @@ absl::Status Lab::AwaitExperiment(const std::string& id, LabProgress& progress) 
 absl::Status Lab::AwaitReceipts(int64_t expected) {
   Time moved = Now();
   int64_t last = -1;
+  std::string silent;  // who did not answer in time, and why
   for (;;) {
     RETURN_IF_ERROR(CheckAlive());
     int64_t verified = 0;
+    silent.clear();
     for (const auto& worker : workers_) {
       const absl::StatusOr<stated_v1::Status> status = worker->clients().WorkerStatus();
-      if (!status.ok() && MaybeSlow(status.status())) continue;
+      if (!status.ok() && MaybeSlow(status.status())) {
+        silent += Cat("; worker ", worker->name(), ": ", std::string(status.status().message()));
+        continue;
+      }
       RETURN_IF_ERROR(status.status());
       if (status->receipts_bad() > 0) {
         return absl::DataLossError(Cat("worker ", worker->name(), ": ", status->receipts_bad(),
@@ -195,7 +200,7 @@ absl::Status Lab::AwaitReceipts(int64_t expected) {
     }
     if (SecondsSince(moved) > stuck_seconds_) {
       return absl::DeadlineExceededError(Cat("only ", last, " of ", expected, " receipts after ",
-                                             static_cast<int>(stuck_seconds_), " s"));
+                                             static_cast<int>(stuck_seconds_), " s", silent));
     }
     RETURN_IF_ERROR(interrupt_.Sleep(kPollMs));
   }

@@ -89,7 +89,8 @@ void ShowAsJson(const Output& output, const runnerd_v1::ShowResponse& shown) {
                          {"limits", std::move(limits)},
                          {"layers", std::move(layers)},
                          {"gpu_devices", TextArray(shown.gpu_devices())},
-                         {"gpu_tenants", TextArray(shown.gpu_tenants())}});
+                         {"gpu_tenants", TextArray(shown.gpu_tenants())},
+                         {"gpu_hsa_override", shown.gpu_hsa_override()}});
 }
 
 int RunShow(Session& session) {
@@ -126,10 +127,15 @@ int RunShow(Session& session) {
   rows.clear();
   for (const runnerd_v1::Layer& layer : shown->layers()) rows.push_back(RowOf(layer));
   output.Table({"LAYER", "STATE", "WHAT TO DO"}, rows);
+  if (shown->gpu_devices().empty() || shown->gpu_tenants().empty()) {
+    output.Line("GPU: off");
+    return kExitOk;
+  }
+  const std::string as = shown->gpu_hsa_override().empty()
+                             ? ""
+                             : Cat(", taken for version ", Clean(shown->gpu_hsa_override()));
   output.Line(
-      shown->gpu_devices().empty() || shown->gpu_tenants().empty()
-          ? "GPU: off"
-          : Cat("GPU: ", Joined(shown->gpu_devices()), " for ", Joined(shown->gpu_tenants())));
+      Cat("GPU: ", Joined(shown->gpu_devices()), " for ", Joined(shown->gpu_tenants()), as));
   return kExitOk;
 }
 

@@ -22,6 +22,9 @@ requires(std::integral<T> && !std::same_as<T, char> &&
   out.append(buffer, end);
   (void)error;  // 24 octets hold every 64-bit integer.
 }
+// A number with a fraction has no one form, and would pass for a character.
+template <std::floating_point T>
+void Append(std::string& out, T number) = delete;
 }  // namespace cat_internal
 
 // Concatenates its arguments: anything that converts to std::string_view, single characters, integers in decimal.

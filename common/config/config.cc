@@ -84,6 +84,7 @@ const std::map<std::string, Setter, std::less<>>& Setters() {
       {"governor.max_frozen_seconds", Number(&C::max_frozen_seconds, 1, 86400)},
       {"gpu.devices", DeviceNodes()},
       {"gpu.tenants", Tenants(&C::gpu_tenants)},
+      {"gpu.hsa_override_gfx_version", Text(&C::gpu_hsa_override, CheckGfxVersion)},
       {"worker.flavor", Text(&C::flavor, CheckFlavor)},
       {"inference.backend", Ignored()},
       {"inference.ollama_url", Ignored()},
@@ -231,17 +232,21 @@ absl::Status ApplyToml(std::string_view text, const std::string& file, Config& c
   return absl::OkStatus();
 }
 
-}  // namespace config_internal
+std::vector<absl::StatusOr<std::string>> ReadTexts(const Layout& layout) {
+  std::vector<absl::StatusOr<std::string>> texts;
+  // The owner's own file may well be a link into a collection of dotfiles.
+  for (const std::string& file : layout.config_files())
+    texts.push_back(ReadFile(file, kMaxConfigOctets, Links::kFollow));
+  return texts;
+}
 
-absl::StatusOr<Config> LoadConfig(const Layout& layout, const Environment& env) {
+absl::StatusOr<Config> ParseTexts(const Layout& layout, const Environment& env,
+                                  const std::vector<absl::StatusOr<std::string>>& texts) {
   Config config;
-  for (const std::string& file : layout.config_files()) {
-    // The owner's own file may well be a link into a collection of dotfiles.
-    const absl::StatusOr<std::string> text =
-        ReadFile(file, config_internal::kMaxConfigOctets, Links::kFollow);
-    if (absl::IsNotFound(text.status()) && !layout.config_is_explicit()) continue;
-    if (!text.ok()) return text.status();
-    RETURN_IF_ERROR(config_internal::ApplyToml(*text, file, config));
+  for (size_t i = 0; i < texts.size(); ++i) {
+    if (absl::IsNotFound(texts[i].status()) && !layout.config_is_explicit()) continue;
+    if (!texts[i].ok()) return texts[i].status();
+    RETURN_IF_ERROR(ApplyToml(*texts[i], layout.config_files()[i], config));
   }
   RETURN_IF_ERROR(ApplyEnvironment(env, config));
   while (config.coordinator_url.size() > 1 && config.coordinator_url.back() == '/') {
@@ -252,6 +257,12 @@ absl::StatusOr<Config> LoadConfig(const Layout& layout, const Environment& env) 
   config.provisioning_dir = ExpandHome(config.provisioning_dir, env);
   config.models_store_dir = ExpandHome(config.models_store_dir, env);
   return config;
+}
+
+}  // namespace config_internal
+
+absl::StatusOr<Config> LoadConfig(const Layout& layout, const Environment& env) {
+  return config_internal::ParseTexts(layout, env, config_internal::ReadTexts(layout));
 }
 
 }  // namespace auspex

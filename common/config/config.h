@@ -98,6 +98,8 @@ struct Config {
   double max_frozen_seconds = 600;  // ended when they have been frozen for so long, 1..86400
   // [gpu]: nodes below /dev that units of these tenants get; both empty: none gets any.
   std::vector<std::string> gpu_devices, gpu_tenants;
+  // What AMD's libraries are to take the accelerator for, "MAJOR.MINOR.STEPPING"; for units that get a node.
+  std::optional<std::string> gpu_hsa_override;
   // [worker]
   std::optional<std::string> flavor;
   // Read for compatibility and without effect: [inference], [dashboard], [upgrade_prompt],

@@ -2,6 +2,7 @@
 #include "common/config/setters.h"
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <optional>
 
@@ -71,6 +72,21 @@ absl::Status CheckFlavor(std::string_view text) {
   if (good) return absl::OkStatus();
   return absl::InvalidArgumentError(
       Cat("'", Printable(text), "' is not a lower-case word of at most 32 characters"));
+}
+
+absl::Status CheckGfxVersion(std::string_view text) {
+  const char *at = text.data(), *const end = at + text.size();
+  const auto number = [&](unsigned most) {
+    unsigned value = 0;
+    const auto [after, error] = std::from_chars(at, end, value);
+    at = after;
+    return error == std::errc() && value <= most;
+  };
+  const auto dot = [&] { return at != end && *at++ == '.'; };
+  if (number(63) && dot() && number(255) && dot() && number(255) && at == end)
+    return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      Cat("'", Printable(text), "' is no version of an accelerator, such as 10.3.0"));
 }
 
 bool IsWord(std::string_view text) {

@@ -28,6 +28,8 @@ absl::StatusOr<ExecutionPolicy> ParsePolicy(std::string_view word);
 
 using TextCheck = std::function<absl::Status(std::string_view)>;
 absl::Status CheckFlavor(std::string_view text);
+// Three whole numbers of at most 63, 255 and 255, as ROCm reads HSA_OVERRIDE_GFX_VERSION.
+absl::Status CheckGfxVersion(std::string_view text);
 absl::Status CheckKeyOrEmpty(std::string_view text);
 TextCheck OneOf(std::vector<std::string> words);
 // A lower-case word, '-' and '_' included, of at most 64 octets.

@@ -14,7 +14,10 @@ let
       resources.slots = cfg.slots;
     }
     // lib.optionalAttrs (cfg.profile != "auto") { worker.flavor = cfg.profile; }
-    // lib.optionalAttrs cfg.gpu.enable { gpu = { inherit (cfg.gpu) devices tenants; }; })
+    // lib.optionalAttrs cfg.gpu.enable {
+      gpu = { inherit (cfg.gpu) devices tenants; }
+        // lib.optionalAttrs (cfg.gpu.hsaOverrideGfxVersion != null) { hsa_override_gfx_version = cfg.gpu.hsaOverrideGfxVersion; };
+    })
     cfg.settings;
 
   # What differs from deploy/systemd, service by service; everything else is as it stands there.
@@ -29,8 +32,6 @@ let
       PrivateDevices = "no";
       DeviceAllow = map (device: "${device} rw") cfg.gpu.devices;
       SupplementaryGroups = cfg.gpu.groups;
-    } // lib.optionalAttrs (cfg.gpu.enable && cfg.gpu.hsaOverrideGfxVersion != null) {
-      Environment = "HSA_OVERRIDE_GFX_VERSION=${cfg.gpu.hsaOverrideGfxVersion}";
     };
   };
   service = daemon: {
@@ -182,7 +183,8 @@ in
       hsaOverrideGfxVersion = mkOption {
         type = types.nullOr types.str;
         default = null;
-        description = "HSA_OVERRIDE_GFX_VERSION of runnerd. Units inherit no variable of the host's: a tenant that needs it sets it itself.";
+        example = "10.3.0";
+        description = "HSA_OVERRIDE_GFX_VERSION of the units of those tenants: what AMD's libraries are to take the accelerator for.";
       };
     };
     settings = mkOption {

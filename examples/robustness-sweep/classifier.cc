@@ -36,6 +36,7 @@ void Classifier::Forward(const Image& image, Hidden& hidden, Output& logits) con
   logits = second_bias_;
   for (int j = 0; j < kHidden; ++j) {
     hidden[j] = hidden[j] > 0.0 ? hidden[j] : 0.0;
+    if (hidden[j] == 0.0) continue;  // adds nothing to any sum
     for (int k = 0; k < kClasses; ++k) logits[k] += hidden[j] * second_[j][k];
   }
 }
@@ -55,9 +56,9 @@ Classifier::Hidden Classifier::HiddenGradient(const Hidden& hidden,
                                               const Output& output_gradient) const {
   Hidden gradient;
   for (int j = 0; j < kHidden; ++j) {
-    double sum = 0.0;
-    for (int k = 0; k < kClasses; ++k) sum += second_[j][k] * output_gradient[k];
-    gradient[j] = hidden[j] > 0.0 ? sum : 0.0;
+    gradient[j] = 0.0;
+    if (hidden[j] == 0.0) continue;
+    for (int k = 0; k < kClasses; ++k) gradient[j] += second_[j][k] * output_gradient[k];
   }
   return gradient;
 }
@@ -71,6 +72,7 @@ void Classifier::Step(const Digit& sample, double learning_rate) {
   const Hidden below = HiddenGradient(hidden, gradient);
   for (int j = 0; j < kHidden; ++j) {
     const double step = learning_rate * hidden[j];
+    if (step == 0.0) continue;
     for (int k = 0; k < kClasses; ++k) second_[j][k] -= step * gradient[k];
   }
   for (int k = 0; k < kClasses; ++k) second_bias_[k] -= learning_rate * gradient[k];

@@ -13,7 +13,9 @@ std::string Service(const std::string& daemon) { return "auspex-" + daemon + ".s
 
 std::string WorkerSettings(const std::string& url, const std::string& more) {
   return "[coordinator]\nurl = \"" + url +
-         "\"\nheartbeat_interval_seconds = 1\nassignment_poll_interval_seconds = 0.2\n"
+         "\"\nheartbeat_interval_seconds = " + std::to_string(TestInterval(0.3)) +
+         "\nassignment_poll_interval_seconds = " + std::to_string(TestInterval(0.1)) +
+         "\n"
          "[executor]\nexecute_tenant_code = \"provisioned\"\n[resources]\nslots = 2\n" +
          more;
 }

@@ -18,6 +18,7 @@
 #include "tests/deploy/services.h"
 #include "tests/deploy/unit_file.h"
 #include "tests/e2e/lab.h"
+#include "tests/support/pace.h"
 #include "tests/support/skip.h"
 
 namespace auspex::deploy {
@@ -56,11 +57,13 @@ class SystemMode : public ::testing::Test {
     ASSERT_NO_FATAL_FAILURE(host_->Prepare());
     coordinator_ = new e2e::Coordinator("/run/auspex-test/c", {"--idp", "fake"});
     ASSERT_NO_FATAL_FAILURE(coordinator_->Start());
-    e2e::WriteText("/etc/auspex/worker.toml",
-                   "[coordinator]\nurl = \"" + coordinator_->url() +
-                       "\"\nheartbeat_interval_seconds = 0.2\n"
-                       "assignment_poll_interval_seconds = 0.05\n"
-                       "[executor]\nexecute_tenant_code = \"provisioned\"\n");
+    e2e::WriteText(
+        "/etc/auspex/worker.toml",
+        "[coordinator]\nurl = \"" + coordinator_->url() +
+            "\"\nheartbeat_interval_seconds = " + std::to_string(TestInterval(0.2)) +
+            "\nassignment_poll_interval_seconds = " + std::to_string(TestInterval(0.05)) +
+            "\n"
+            "[executor]\nexecute_tenant_code = \"provisioned\"\n");
     ASSERT_EQ(::chmod("/etc/auspex/worker.toml", 0644), 0);
     for (const std::string& daemon : kDaemons) {
       ASSERT_TRUE(host_->Start(daemon)) << daemon << "\n" << e2e::ReadText(host_->log(daemon));

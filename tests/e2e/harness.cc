@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -296,11 +298,17 @@ long AnonymousKib(pid_t pid) {
 }
 
 bool Eventually(double seconds, const std::function<bool()>& fact) {
-  const auto end = After(seconds);
+  using std::chrono::milliseconds;
+  constexpr Clock::duration kShortest = milliseconds(20);
+  // Where asking takes long too, it must not take the time of what is waited for.
+  const auto longest = milliseconds(std::lround(TestInterval(20)));
+  const auto begun = Clock::now(), end = After(seconds);
   for (;;) {
     if (fact()) return true;
-    if (Clock::now() >= end) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    const auto now = Clock::now();
+    if (now >= end) return false;
+    std::this_thread::sleep_for(
+        std::clamp<Clock::duration>((now - begun) / 10, kShortest, longest));
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include "common/base/encoding.h"
 #include "common/crypto/sha256.h"
+#include "tests/support/pace.h"
 
 namespace auspex::e2e {
 namespace {
@@ -140,9 +141,10 @@ bool Coordinator::WaitRefused(const std::string& experiment, const std::string& 
 Worker::Worker(std::string home, Settings settings) : home_(std::move(home)) {
   ::mkdir(home_.c_str(), 0700);
   WriteText(home_ + "/worker.toml",
-            "[coordinator]\nurl = \"" + settings.url +
-                "\"\nheartbeat_interval_seconds = " + std::to_string(settings.heartbeat_seconds) +
-                "\nassignment_poll_interval_seconds = " + std::to_string(settings.poll_seconds) +
+            "[coordinator]\nurl = \"" + settings.url + "\"\nheartbeat_interval_seconds = " +
+                std::to_string(TestInterval(settings.heartbeat_seconds)) +
+                "\nassignment_poll_interval_seconds = " +
+                std::to_string(TestInterval(settings.poll_seconds)) +
                 "\n[executor]\nexecute_tenant_code = \"" + settings.policy +
                 "\"\n[resources]\nslots = " + std::to_string(settings.slots) + "\n" +
                 settings.more);

@@ -29,8 +29,6 @@ PORT = 8451
 URL = f"http://127.0.0.1:{PORT}"
 # Not of the package: that is there in some sections only.
 LAB = coordinator.Coordinator(BIN / "auspex-coordd", PORT, "auspex-vm-guide", "auspex-vm-guide")
-# A Debian root without a source of packages, with all that the Containerfile would fetch: the machine has no network.
-BASE = pathlib.Path("/opt/base.tar")
 
 
 def root(*command, **more):
@@ -91,17 +89,6 @@ def must(command, expected_code, *words):
         raise SystemExit(f"'{command}' ended with {code}, not {expected_code} and {words}:\n{said}")
 
 
-def prepare_containers():
-    """What a machine without a network has in the place of a registry, and containers that reach the coordinator on the loopback."""
-    settings = TREE.parent / ".config/containers"
-    settings.mkdir(parents=True)
-    (settings / "containers.conf").write_text('[containers]\nnetns = "host"\n')
-    # As on a host with all that podman recommends: else each layer is a copy of what is below it.
-    (settings / "storage.conf").write_text('[storage]\ndriver = "overlay"\n')
-    root("chown", "-R", "owner:", settings.parent)
-    must(f"podman import --quiet {BASE} docker.io/library/debian:bookworm-slim", 0)
-
-
 def try_containers():
     """Beyond the guide: a unit is computed in the container, and one that the host gives no sandbox refuses to start."""
     script = "printf '{\"payload\":{\"ok\":true}}' > \"$4\"\n"
@@ -131,7 +118,8 @@ def main():
     for section in table.executed_by(guide.MACHINE):
         print(f"== {section.name}", flush=True)
         if section.name == "Container":
-            prepare_containers()
+            # A machine that boots for itself, under KVM, has not done it yet.
+            root("auspex-vm-containers")
         elif not os.path.exists("/usr/bin/auspex") and section.name != "A hardened host":
             # That section ends with the way out.
             root("sh", "-c", f"apt-get --yes install {TREE}/build/deb/auspex_*.deb", stdout=subprocess.DEVNULL)

@@ -116,15 +116,16 @@ class TheModule(unittest.TestCase):
         self.assertEqual(made, {"coordinator": {"url": "https://lab.example"}, "worker": {"flavor": "lean"}, "resources": {"slots": 5},
                                 "executor": {"execute_tenant_code": "provisioned"},
                                 "gpu": {"devices": GPU["devices"], "tenants": ["acme"]}})
+        made = worker(gpu={**GPU, "hsaOverrideGfxVersion": "10.3.0"})["environment"]["etc"]["auspex/worker.toml"]["source"]["value"]
+        self.assertEqual(made["gpu"]["hsa_override_gfx_version"], "10.3.0")
         self.assertNotIn("worker", worker()["environment"]["etc"]["auspex/worker.toml"]["source"]["value"])
 
     def test_accelerators_open_runnerds_devices_and_nothing_else(self):
-        config = worker(gpu={**GPU, "hsaOverrideGfxVersion": "10.3.0"})
+        config = worker(gpu=GPU)
         gone, new = self.differences("auspex-runnerd", config)
         self.assertEqual(gone, ["ExecStart=/usr/libexec/auspex/auspex-runnerd --system", "PrivateDevices=yes"])
         self.assertEqual(new, ["BindReadOnlyPaths=/nix/store/auspex-tenant-tree:/usr", "DeviceAllow=/dev/dri/renderD128 rw",
-                               "DeviceAllow=/dev/kfd rw", "Environment=HSA_OVERRIDE_GFX_VERSION=10.3.0",
-                               f"ExecStart={PACKAGE}/bin/auspex-runnerd --system", "PrivateDevices=no", "SupplementaryGroups=render",
+                               "DeviceAllow=/dev/kfd rw", f"ExecStart={PACKAGE}/bin/auspex-runnerd --system", "PrivateDevices=no", "SupplementaryGroups=render",
                                "SupplementaryGroups=video"])
         self.assertEqual(len(self.differences("auspex-keyd", config)[1]), 1)
 

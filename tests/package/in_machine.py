@@ -33,6 +33,7 @@ KEPT = pathlib.Path("/var/lib/auspex-vm/package-test")
 POSTINST = "/var/lib/dpkg/info/auspex.postinst"
 WORKS = "auspex: the strict sandbox works on this host"
 SLEEP = "sleep {}\nprintf '{{\"payload\":{{\"ok\":true}}}}' > \"$4\"\n"
+OFFERS = 3  # coordd's --max-offers
 lab = coordinator.Coordinator()
 
 
@@ -111,27 +112,26 @@ def one_unit(name, script, payload=None):
 
 
 def reasons(experiment):
-    """Why its unit was given back, newest first. The coordinator offers it again, up to three times."""
-    return [row["reason"] for row in told("queue")["rows"] if row["experiment_id"] == experiment and row["action"] == "runner_failed"]
+    """Why its unit was given back, newest first; the coordinator offers it again, up to OFFERS times."""
+    return [row["reason"] for row in told("queue", "--limit", "200")["rows"] if row["experiment_id"] == experiment and row["action"] == "runner_failed"]
 
 
-def at_rest(end_it=lambda: None):
-    """Until the worker has had nothing to do for some seconds."""
+def given_up(experiment, end_it=lambda: None):
+    """Until the coordinator has offered the experiment's unit as often as it offers one; `end_it` is called until then."""
 
-    def idle():
-        if told("status")["state"] == "idle":
+    def offered():
+        if len(reasons(experiment)) == OFFERS:
             return True
-        end_it()
+        if told("status")["units"]["running"]:
+            end_it()
         return False
 
-    for _ in range(5):
-        wait(120, "the worker is idle", idle)
-        time.sleep(1)
+    wait(120, f"the unit of {experiment} is given back {OFFERS} times", offered)
 
 
 def refused(experiment):
     wait(60, f"the unit of {experiment} is given back", lambda: reasons(experiment) or lab.completed(experiment))
-    at_rest()
+    given_up(experiment)
     must(not lab.completed(experiment), f"the unit of {experiment} came to its end")
     return reasons(experiment)[0]
 
@@ -152,7 +152,8 @@ def limits():
     worker.check_all_done(lab, one_unit("processes", forks), 1, 60)
     print("41 processes are too many for a limit of 24 and few for one of 512")
 
-    experiment = one_unit("frozen", SLEEP.format(20))
+    seconds = max(8, int(1.2 * worker.pace()))
+    experiment = one_unit("frozen", SLEEP.format(seconds))
     folder, labels = wait(60, "it runs", lambda: next(((folder, labels) for folder, labels in worker.running().items() if len(labels) == 4), None))
     must(list(labels.values()) == ["auspex-runnerd//&auspex-sandbox (enforce)"] + [worker.TENANT] * 3, f"its processes run under {labels}")
     events = pathlib.Path(folder) / "cgroup.events"
@@ -160,7 +161,7 @@ def limits():
     wait(30, "it is frozen", lambda: "frozen 1" in events.read_text())
     wait(30, "status says so", lambda: told("status")["units"]["frozen"] == 1)
     # Longer than it would have gone on for.
-    time.sleep(25)
+    time.sleep(1.2 * seconds)
     must(lab.completed(experiment) == 0 and "frozen 1" in events.read_text(), "it went on")
     worker.configure()
     worker.check_all_done(lab, experiment, 1, 60)
@@ -172,8 +173,8 @@ def limits():
     wait(30, "its cgroup is gone", lambda: not pathlib.Path(folder).exists())
     must(not [pid for pid in labels if pathlib.Path(f"/proc/{pid}").exists()], "a process of it is left")
     wait(30, "it is given back", lambda: "aborted by the owner" in reasons(experiment))
-    # It comes again as often as it is offered.
-    at_rest(lambda: run("/usr/bin/auspex", "--system", "abort", "ended-0", "--grace-seconds", "0"))
+    # It comes again as often as it is offered, and would run for as long as a unit may.
+    given_up(experiment, lambda: run("/usr/bin/auspex", "--system", "abort", "ended-0", "--grace-seconds", "0"))
     print("a unit that ignores SIGTERM was ended with its cgroup")
     worker.check_no_denials()
 
@@ -198,9 +199,10 @@ def newer_packages(folder):
     return files
 
 
-def in_flight(name):
-    """Two units that run for longer than what is to come between takes, and what waits behind them; (experiment, another) once both run."""
-    seconds = int(min(5 * worker.pace(), 200))
+def in_flight(name, seconds):
+    """Two units that run for longer than what is to come between takes, which is `seconds` on a host that is not translated, and what waits
+    behind them; (experiment, another) once both run."""
+    seconds = max(5, int(seconds * worker.pace()))
     long_one = lab.submit(staged("noop", f"{name}-long", SLEEP.format(seconds)),
                           [{"unit_id": f"{name}-long-{i}", "payload": {}} for i in range(2)])
     wait(60, "both long units run", lambda: len(worker.running()) == 2)
@@ -215,7 +217,7 @@ def upgrade():
     before, pid = identity(), worker.shown("auspex-keyd.service", "MainPID")
     with tempfile.TemporaryDirectory() as folder:
         later = newer_packages(folder)
-        experiments = in_flight("upgrade")
+        experiments = in_flight("upgrade", 3)
         text = apt("install", *later)
     must(re.search(r"waiting for 2 running units", text), f"it did not wait for what ran:\n{text}")
     must(version().endswith("+later"), version())
@@ -232,7 +234,7 @@ def upgrade():
 
 def before_restart():
     KEPT.mkdir(parents=True, exist_ok=True)
-    experiments = in_flight("restart")
+    experiments = in_flight("restart", 1.5)
     (KEPT / "in-flight").write_text("\n".join((*experiments, *identity())))
     subprocess.run(["sync"], check=True)
     must(len(worker.running()) == 2, "the long units ended too early to show anything")

@@ -47,14 +47,15 @@ def done(*command, **more):
 
 def wait(seconds, what, reached):
     """Until `reached()` is true, whose value comes back; `seconds` are those of a host and follow the pace."""
-    end = time.monotonic() + seconds * pace()
+    begun = time.monotonic()
+    end = begun + seconds * pace()
     while True:
         value = reached()
         if value:
             return value
         must(time.monotonic() < end, f"not in {seconds * pace():.0f} s: {what}")
         # A translated processor has enough to do without being asked.
-        time.sleep(0.5 if pace() == 1 else 1.5)
+        time.sleep(min(max((time.monotonic() - begun) / 8, 0.1), 0.5 if pace() == 1 else 1.5))
 
 
 def auspex(*words):

@@ -247,6 +247,7 @@ void DaemonTest::StopStated() {
 }
 
 void DaemonTest::TearDown() {
+  if (HasFailure()) std::fputs(Log().c_str(), stderr);
   if (runnerd_ > 0) {
     KillRunnerd(SIGTERM);
     // Not even a half-built sandbox, which no /proc/N/root would show.
@@ -267,6 +268,9 @@ void DaemonTest::StartRunnerd(const std::string& config) {
   const std::string program = Cat(BinDir(), "/auspex-runnerd");
   runnerd_ = fork();
   if (runnerd_ == 0) {
+    const int log = open(Cat(folder_.path(), "/runnerd.log").c_str(),
+                         O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (log >= 0) dup2(log, STDERR_FILENO);
     setenv("AUSPEX_READY_FD", std::to_string(ready[1]).c_str(), 1);
     std::vector<const char*> words{program.c_str(), "--home", folder_.path().c_str()};
     for (const std::string& flag : flags_) words.push_back(flag.c_str());
@@ -289,6 +293,8 @@ void DaemonTest::KillRunnerd(int signal) {
   exit_status_ = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
   runnerd_ = -1;
 }
+
+std::string DaemonTest::Log() const { return ReadWhole(Cat(folder_.path(), "/runnerd.log")); }
 
 std::unique_ptr<v1::Sandboxes::Stub> DaemonTest::Owner() const {
   return v1::Sandboxes::NewStub(ConnectTo(Cat(folder_.path(), "/run/runnerd/owner.sock")));

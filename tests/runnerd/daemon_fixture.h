@@ -103,6 +103,7 @@ class DaemonTest : public testing::Test {
   // What the default configuration of StartRunnerd says, and `more`.
   static std::string Settings(const std::string& more);
   void KillRunnerd(int signal);  // and waits for its end
+  std::string Log() const;       // what runnerd, or several one after the other, logged so far
   std::unique_ptr<v1::Sandboxes::Stub> Owner() const;
   std::string Stage(const std::vector<std::string>& mode_and_argument);
   // The folder by which processes of this daemon's sandboxes are known.

@@ -101,6 +101,24 @@ TEST_F(GpuTest, ANodeIsThereForItsTenantAlone) {
   EXPECT_EQ(ErrorOfOpening("/dev/full", {kNode}), 0);
 }
 
+// What AMD's libraries are to take it for comes with a node, and with nothing else.
+TEST_F(GpuTest, ItsVersionIsSaidToUnitsThatGetANode) {
+  constexpr char kName[] = "HSA_OVERRIDE_GFX_VERSION";
+  const auto value = [&](const std::vector<std::string>& granted) {
+    Unit unit = MakeUnit(StageTenant({"variable", kName}));
+    unit.devices = granted;
+    return TextOf(PayloadOf(Run(unit)), "value");
+  };
+  config_.gpu_devices = {kNode};
+  config_.gpu_tenants = {"test-lab"};
+  EXPECT_EQ(value({kNode}), "(unset)");
+  config_.gpu_hsa_override = "10.3.0";
+  EXPECT_EQ(value({kNode}), "10.3.0");
+  EXPECT_EQ(value({}), "(unset)") << "its audit row names no node";
+  config_.gpu_tenants = {"another-lab"};
+  EXPECT_EQ(value({kNode}), "(unset)");
+}
+
 TEST_F(GpuTest, AMissingNodeRefusesTheUnitByName) {
   config_.gpu_devices = {kNode, "/dev/auspex-test-missing"};
   config_.gpu_tenants = {"test-lab"};

@@ -99,8 +99,10 @@ class Machine:
             masked.append(CONSOLE)
         if not self.packages:
             masked.append(PROFILES)
+        # A machine that is to be kept gets what its containers begin with (inside.sh).
         return " ".join(["root=/dev/vda rootfstype=ext4 rw console=ttyS0 loglevel=4 panic=-1 systemd.show_status=false",
-                         TRANSLATED if translated else "", *(f"systemd.mask={unit}" for unit in masked), self.kernel])
+                         TRANSLATED if translated else "", *(f"systemd.mask={unit}" for unit in masked),
+                         "auspex.containers" if self.packages else "", self.kernel])
 
     def arguments(self, kept=False):
         """`kept`: what it writes stays on its disk, else it is thrown away with it."""

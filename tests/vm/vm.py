@@ -243,12 +243,12 @@ def start_of(runs):
 
 
 def kept_for(groups):
-    """start_of(group) -> the booted machine that is kept for it, or None: one with a kernel of its own boots for itself, since it is one alone."""
+    """start_of(group) -> the booted machine that is kept for it, or None where none is."""
     kept = {}
     for kernel, packages in dict.fromkeys(start_of(group) for group in groups):
+        name = "-".join(filter(None, ("booted", "packages" if packages else "", re.sub(r"[^A-Za-z0-9.]+", "-", kernel))))
         try:
-            kept[kernel, packages] = None if kernel else booted.get(
-                IMAGE, VM / ("booted-packages" if packages else "booted"), PATIENCE, packages=packages)
+            kept[kernel, packages] = booted.get(IMAGE, VM / name, PATIENCE, packages=packages, kernel=kernel)
         except booted.BootError as error:
             raise VmError(str(error)) from error
     return kept

@@ -319,13 +319,13 @@ class TheKeptMachine(unittest.TestCase):
         self.get()
         self.assertEqual(len(self.made), 2)
 
-    def test_a_machine_with_a_kernel_of_its_own_boots_for_itself(self):
+    def test_there_is_one_for_each_kernel_with_packages_and_without(self):
         asked = []
         runs = [[table.Run(**ROW | {"name": name, "kernel": kernel, "packages": packages})]
-                for name, kernel, packages in (("a", "", False), ("b", "x=1", False), ("c", "", True), ("d", "", True))]
+                for name, kernel, packages in (("a", "", False), ("b", "x.y=1 z", False), ("c", "", True), ("d", "", True))]
         with unittest.mock.patch.object(command.booted, "get", lambda _image, folder, _patience, **more: asked.append(more) or folder.name):
-            self.assertEqual(command.kept_for(runs), {("", False): "booted", ("x=1", False): None, ("", True): "booted-packages"})
-        self.assertEqual(asked, [{"packages": False}, {"packages": True}])
+            self.assertEqual(command.kept_for(runs), {("", False): "booted", ("x.y=1 z", False): "booted-x.y-1-z", ("", True): "booted-packages"})
+        self.assertEqual(asked, [{"packages": False, "kernel": ""}, {"packages": False, "kernel": "x.y=1 z"}, {"packages": True, "kernel": ""}])
 
     def test_what_the_monitor_refuses_is_told_and_what_it_says_by_itself_is_not_the_answer(self):
         server = socket.socket(socket.AF_UNIX)

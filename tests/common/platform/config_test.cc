@@ -8,6 +8,7 @@
 #include <fstream>
 #include <map>
 
+#include "common/base/cat.h"
 #include "common/files/files.h"
 #include "tests/support/temp_dir.h"
 
@@ -82,6 +83,19 @@ TEST_F(ConfigTest, DeviceNodesArePlainPathsBelowDev) {
     EXPECT_THAT(FailureOf(std::string("[gpu]\ndevices = [\"") + path + "\"]"),
                 HasSubstr("nodes below /dev"))
         << path;
+  }
+}
+
+TEST_F(ConfigTest, AnAcceleratorsVersionIsThreeNumbersAsItsLibrariesReadThem) {
+  const auto gpu = [](std::string_view version) {
+    return Cat("[gpu]\nhsa_override_gfx_version = \"", version, "\"");
+  };
+  EXPECT_EQ(Load(gpu("10.3.0")).value().gpu_hsa_override, "10.3.0");
+  EXPECT_TRUE(Load(gpu("63.255.255")).ok());
+  EXPECT_FALSE(Load("").value().gpu_hsa_override);
+  for (const char* version : {"", "10", "10.3", "10.3.", "10.3.0.", "10.3.0.1", "64.0.0", "9.256.0",
+                              "9.0.256", "-1.0.0", "+1.0.0", " 9.0.0", "9.0.0 ", "9..0", "9.0.a"}) {
+    EXPECT_THAT(FailureOf(gpu(version)), HasSubstr("gpu.hsa_override_gfx_version: '")) << version;
   }
 }
 

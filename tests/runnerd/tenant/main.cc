@@ -101,6 +101,11 @@ int Run(const std::string& mode, const std::string& argument, int argc, char** a
     const int error = fd < 0 ? errno : 0;
     return Write("{\"payload\":{\"error\":" + std::to_string(error) + "}}");
   }
+  if (mode == "variable") {
+    const char* value = getenv(argument.c_str());
+    return Write(std::string("{\"payload\":{\"value\":\"") +
+                 (value == nullptr ? "(unset)" : value) + "\"}}");
+  }
   if (mode == "fifo") return mkfifo(kOutput, 0600);
   if (mode == "folder") return mkdir(kOutput, 0700);
   if (mode == "sparse")

@@ -37,6 +37,7 @@ port=/dev/virtio-ports/auspex.results
 until [ -e "$disk" ] && [ -e "$port" ]; do sleep 0.1; done
 handed_in() { dd if="$disk" bs=512 count=1 iflag=direct status=none | grep -qa ustar; }
 if ! handed_in; then
+  for word in $(cat /proc/cmdline); do [ "$word" != auspex.containers ] || auspex-vm-containers; done
   echo waiting > "$port"
   until handed_in; do sleep 0.2; done
   # What was read of the empty disk.
@@ -46,6 +47,21 @@ tar --extract --file "$disk" --directory / --keep-directory-symlink --no-overwri
 exec /usr/bin/python3 /var/lib/auspex-vm/guest.py
 SH
 chmod 755 /usr/local/sbin/auspex-vm
+
+# The person's containers: what they begin with is there already, they reach the coordinator on the loopback, and layers lie upon one another as
+# on a host with all that podman recommends.
+mkdir -p /etc/containers
+printf '[containers]\nnetns = "host"\n' > /etc/containers/containers.conf
+printf '[storage]\ndriver = "overlay"\n' > /etc/containers/storage.conf
+cat > /usr/local/sbin/auspex-vm-containers <<'SH'
+#!/bin/sh
+set -eu
+image=docker.io/library/debian:bookworm-slim
+cd /home/owner
+as_owner() { runuser -u owner -- env HOME=/home/owner XDG_RUNTIME_DIR=/run/user/1000 "$@"; }
+as_owner podman image exists "$image" || as_owner podman import --quiet /opt/base.tar "$image"
+SH
+chmod 755 /usr/local/sbin/auspex-vm-containers
 
 # ./dev vm shell: root at the serial console. The machine has no network and lives for one command.
 passwd --delete root >/dev/null
@@ -63,6 +79,8 @@ printf '127.0.0.1 localhost\n127.0.1.1 auspex-vm\n::1 localhost\n' > /etc/hosts
 printf '/dev/vda / ext4 defaults,noatime 0 0\n' > /etc/fstab
 
 systemctl enable auspex-vm.service
+# Podman's own services are for containers of root's, of which there are none.
+systemctl mask podman.socket podman.service podman-restart.service podman-auto-update.timer podman-auto-update.service
 systemctl mask apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer dpkg-db-backup.timer \
   systemd-timesyncd.service getty@tty1.service
 
