@@ -113,6 +113,23 @@ TEST_F(DaemonTest, PolicyIsReadForEveryUnit) {
             "{\"done\":true}");
 }
 
+// Whoever saves a file may empty it first, and what no file says is the echo.
+TEST_F(DaemonTest, AFileThatIsBeingWrittenChangesNothing) {
+  const std::string settings = Settings("");
+  StartRunnerd(settings);
+  const std::string sha = Stage({"ok"});
+  for (int round = 0; round < 8; ++round) {
+    const std::string unit = Cat("u", round);
+    folder_.Write("worker.toml", "", 0600);
+    stated_.Give(unit, sha);
+    // runnerd has the unit in hand by then.
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    folder_.Write("worker.toml", settings, 0600);
+    EXPECT_EQ(stated_.WaitFor(unit, State::kCompleted).result.canonical_payload(),
+              "{\"done\":true}");
+  }
+}
+
 // Pauses are only added up here: no time passes.
 TEST(CallUntilAnswered, WaitsForOneThatIsAwayButNotForTroubleWithoutEnd) {
   double paused = 0;
