@@ -145,11 +145,13 @@ absl::Status Serve(Daemon& daemon) {
   // Whoever reads the settings again puts the owner's caps of all units in force again: the monitor
   // does it every few seconds, so that they hold for units that run too.
   LiveConfig live(daemon.layout(), ProcessEnvironment());
-  const auto load_config = [&live, &cgroups] {
-    absl::StatusOr<Config> config = live.Load();
+  const auto put_in_force = [&cgroups](absl::StatusOr<Config> config) {
     if (config.ok()) ApplyTotals(*cgroups, *config);
     return config;
   };
+  const auto load_config = [&live, put_in_force] { return put_in_force(live.Load()); };
+  // For whoever must not wait: units are frozen at once, whatever is being written.
+  const auto config_now = [&live, put_in_force] { return put_in_force(live.Now()); };
   const std::string thermal_root = daemon.flag("--thermal-root");
   ThermalGovernor thermal({at_start.warn_c, at_start.crit_c, at_start.resume_c},
                           thermal_root.empty() ? "/sys/class/thermal" : thermal_root);
@@ -167,7 +169,7 @@ absl::Status Serve(Daemon& daemon) {
   WorkLoop work(to_stated, stated, pipeline, at_start.slots,
                 [&monitor_handle] { monitor_handle->ReportAgain(); });
   GovernorLoop governor(
-      {thermal, load_config,
+      {thermal, config_now,
        [&](const Verdict& verdict, const Config& config) {
          const bool other = work.slots().SetCount(config.slots);
          if (work.slots().Obey(OrdersFor(verdict, config, cgroups->can_freeze())) || other)
@@ -176,7 +178,7 @@ absl::Status Serve(Daemon& daemon) {
        daemon.flag("--gauges-root"), daemon.state_dir(),
        [&cgroups] { return WorkerMicros(*cgroups); }});
   Monitor monitor(
-      {thermal, load_config,
+      {thermal, config_now,
        [&stated](const std::string& json) { return stated.ReportCapabilities(json); },
        [&](const Config& config) { return ConditionNow(governor.Last(), work.slots(), config); },
        [&stated](const Condition& condition) { return stated.ReportCondition(condition); }, "",

@@ -126,7 +126,7 @@ grpc::Status SandboxesService::Show(grpc::ServerContext*, const v1::ShowRequest*
     }
     for (const std::string& device : config->gpu_devices) response->add_gpu_devices(device);
     for (const std::string& tenant_id : config->gpu_tenants) response->add_gpu_tenants(tenant_id);
-    response->set_gpu_hsa_override(config->gpu_hsa_override.value_or(""));
+    if (GpuIsOn(*config)) response->set_gpu_hsa_override(config->gpu_hsa_override.value_or(""));
   }
   // Soon after the start this waits for the probe that runs already.
   const std::optional<ProbeResult> last = isolation_.Last();

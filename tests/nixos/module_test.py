@@ -121,7 +121,7 @@ class TheModule(unittest.TestCase):
         self.assertNotIn("worker", worker()["environment"]["etc"]["auspex/worker.toml"]["source"]["value"])
 
     def test_accelerators_open_runnerds_devices_and_nothing_else(self):
-        config = worker(gpu=GPU)
+        config = worker(gpu={**GPU, "hsaOverrideGfxVersion": "10.3.0"})
         gone, new = self.differences("auspex-runnerd", config)
         self.assertEqual(gone, ["ExecStart=/usr/libexec/auspex/auspex-runnerd --system", "PrivateDevices=yes"])
         self.assertEqual(new, ["BindReadOnlyPaths=/nix/store/auspex-tenant-tree:/usr", "DeviceAllow=/dev/dri/renderD128 rw",

@@ -127,6 +127,8 @@ def given_up(experiment, end_it=lambda: None):
         return False
 
     wait(120, f"the unit of {experiment} is given back {OFFERS} times", offered)
+    wait(30, "the worker is idle", lambda: told("status")["state"] == "idle")
+    must(len(reasons(experiment)) == OFFERS, f"the unit of {experiment} came once more")
 
 
 def refused(experiment):
@@ -249,6 +251,8 @@ def again():
     must(identity() == (name, key), f"{name}, {key} became {identity()}")
     for experiment, count in zip(experiments, (2, 4)):
         worker.check_all_done(lab, experiment, count, 120)
+    begun = [row for row in told("queue", "--limit", "200")["rows"] if row["experiment_id"] == experiments[0] and row["action"] == "running"]
+    must(len(begun) >= 4, f"the long units did not begin a second time, so that the restart came after their end: {begun}")
     worker.check_no_denials()
 
 

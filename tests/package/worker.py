@@ -67,7 +67,7 @@ def told(*words):
 
 
 def configure(more=""):
-    """The coordinator of this machine, which is asked as often as the machine bears; `more` are further tables. Most of it holds at once."""
+    """The coordinator of this machine, which is asked as often as the machine bears; `more` are further tables. Most of it holds in a moment."""
     often = 1 if pace() == 1 else 3
     pathlib.Path("/etc/auspex/worker.toml").write_text(
         f'[coordinator]\nurl = "{coordinator.URL}"\nheartbeat_interval_seconds = {often}\nassignment_poll_interval_seconds = {often / 3:.1f}\n'

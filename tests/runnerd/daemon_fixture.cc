@@ -247,12 +247,13 @@ void DaemonTest::StopStated() {
 }
 
 void DaemonTest::TearDown() {
-  if (HasFailure()) std::fputs(Log().c_str(), stderr);
   if (runnerd_ > 0) {
     KillRunnerd(SIGTERM);
     // Not even a half-built sandbox, which no /proc/N/root would show.
     EXPECT_EQ(EndLeftovers(EtcFolder()), 0);
+    EXPECT_EQ(exit_status_, 0);
   }
+  if (HasFailure()) std::fputs(Log().c_str(), stderr);
   if (stated_server_ != nullptr) StopStated();
   if (keyd_server_ != nullptr) keyd_server_->Shutdown(0);
 }

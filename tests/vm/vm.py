@@ -13,6 +13,7 @@ The image must have been made (image/make.sh). Everything that a run leaves for 
 
 import fcntl
 import functools
+import hashlib
 import io
 import json
 import os
@@ -246,7 +247,8 @@ def kept_for(groups):
     """start_of(group) -> the booted machine that is kept for it, or None where none is."""
     kept = {}
     for kernel, packages in dict.fromkeys(start_of(group) for group in groups):
-        name = "-".join(filter(None, ("booted", "packages" if packages else "", re.sub(r"[^A-Za-z0-9.]+", "-", kernel))))
+        digest = hashlib.sha256(kernel.encode()).hexdigest()[:8] if kernel else ""
+        name = "-".join(filter(None, ("booted", "packages" if packages else "", digest)))
         try:
             kept[kernel, packages] = booted.get(IMAGE, VM / name, PATIENCE, packages=packages, kernel=kernel)
         except booted.BootError as error:

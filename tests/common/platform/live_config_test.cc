@@ -91,6 +91,14 @@ TEST_F(LiveConfigTest, WhatStaysCounts) {
   EXPECT_EQ(live.Load().value().execution_policy, ExecutionPolicy::kProvisioned);
 }
 
+TEST_F(LiveConfigTest, WhoeverMayNotWaitIsToldWhatCountedUntilTheChangeCounts) {
+  LiveConfig live = Open();
+  Write("[executor]\nmode = \"off\"\n");
+  EXPECT_EQ(live.Now().value().execution_policy, ExecutionPolicy::kProvisioned);
+  std::this_thread::sleep_for(kSettles);
+  EXPECT_EQ(live.Now().value().execution_policy, ExecutionPolicy::kOff);
+}
+
 TEST_F(LiveConfigTest, AFileThatNeverStandsStillIsTakenAtLast) {
   LiveConfig live = Open();
   std::jthread writer([&](const std::stop_token& stop) {
