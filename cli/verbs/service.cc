@@ -242,7 +242,8 @@ int RunUninstall(Session& session, const UninstallOptions& options) {
                      Cat("say which: --home, or none; ExecStart= in ", Clean(store.folder()),
                          "/auspex-keyd.service has it"));
     }
-    std::vector<std::string> stop = {"stop", "--"};
+    // Else systemctl looks for each of them through all units for what might start it again, to warn of it.
+    std::vector<std::string> stop = {"stop", "--quiet", "--"};
     stop.insert(stop.end(), names.begin(), names.end());
     for (const std::vector<std::string>& step :
          {std::vector<std::string>{"disable", std::string(kTargetUnit)}, stop}) {
@@ -254,8 +255,10 @@ int RunUninstall(Session& session, const UninstallOptions& options) {
     }
     if (const auto done = manager->Systemctl({"daemon-reload"}); !done.ok())
       return Failed(session, done.status());
-    // A unit that failed is remembered; most did not.
-    for (const std::string& name : names) (void)manager->Systemctl({"reset-failed", name});
+    // A unit that failed is remembered. Most did not, and the manager knows them no more, of which it complains at the end.
+    std::vector<std::string> forget = {"reset-failed", "--"};
+    forget.insert(forget.end(), names.begin(), names.end());
+    (void)manager->Systemctl(std::move(forget));
   }
   std::vector<std::string> left;
   std::error_code error;

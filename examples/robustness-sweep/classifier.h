@@ -18,9 +18,10 @@ class Classifier {
  public:
   static constexpr int kHidden = 32;
 
-  // Passes over the training data, and the step of each update.
+  // Passes over the training data, and the step of each update. With 25 passes the curve is what it is
+  // with 80, to 1.3 points at most where seeds differ by 8; with 12 the clean accuracy lacks a point.
   struct Options {
-    int epochs = 80;
+    int epochs = 25;
     double learning_rate = 0.05;
   };
 

@@ -29,7 +29,7 @@ struct Measurement {
 // The point that a unit's payload names. INVALID_ARGUMENT naming the member that is missing,
 // unknown or wrong.
 absl::StatusOr<Point> ParsePoint(const JsonObject& untrusted_payload);
-// Trains and measures; about a tenth of a second.
+// Trains and measures; about a twentieth of a second.
 Measurement Measure(const Point& point, std::vector<Digit> digits);
 // The result's payload: accuracy, clean_accuracy, noise_accuracy (0 to 1), correct, total, epsilon,
 // seed.

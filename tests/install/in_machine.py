@@ -122,7 +122,7 @@ def main():
             root("auspex-vm-containers")
         elif not os.path.exists("/usr/bin/auspex") and section.name != "A hardened host":
             # That section ends with the way out.
-            root("sh", "-c", f"apt-get --yes install {TREE}/build/deb/auspex_*.deb", stdout=subprocess.DEVNULL)
+            root("sh", "-c", f"dpkg --install {TREE}/build/deb/auspex_*.deb", stdout=subprocess.DEVNULL)
         # What stands in capitals is the reader's to put in.
         executed += guide.follow([command.replace("PUBLIC_KEY", str(key)) for command in commands[section.name]], table, guide.MACHINE, execute)
     if AFTER:

@@ -79,8 +79,13 @@ def install():
     worker.check_no_denials()
 
 
+def install_by_dpkg():
+    """As apt-get does it, but for what apt-get itself does with the files, which is a quarter of the time."""
+    done("dpkg", "--install", *worker.packages(), env=worker.NOBODY_ASKED)
+
+
 def unlooked():
-    apt("install", *worker.packages())
+    install_by_dpkg()
 
 
 def start():
@@ -219,8 +224,8 @@ def upgrade():
     before, pid = identity(), worker.shown("auspex-keyd.service", "MainPID")
     with tempfile.TemporaryDirectory() as folder:
         later = newer_packages(folder)
-        experiments = in_flight("upgrade", 3)
-        text = apt("install", *later)
+        experiments = in_flight("upgrade", 1.5)
+        text = done("dpkg", "--install", *later, env=worker.NOBODY_ASKED)
     must(re.search(r"waiting for 2 running units", text), f"it did not wait for what ran:\n{text}")
     must(version().endswith("+later"), version())
     must(worker.shown("auspex-keyd.service", "MainPID") != pid, "the old program runs on")
@@ -266,7 +271,7 @@ def remove():
     must(not pathlib.Path("/run/auspex/keyd/owner.sock").exists(), "a socket stays")
     must(pathlib.Path("/var/lib/auspex/keyd/key.sealed").exists(), "the key is gone")
     must(pathlib.Path("/etc/auspex/worker.toml").exists(), "the configuration is gone")
-    apt("install", *worker.packages())
+    install_by_dpkg()
     done("systemctl", "enable", "--now", "auspex.target")
     worker.check_services()
     must(identity() == before, f"{before} became {identity()}")
@@ -284,7 +289,7 @@ def purge():
     must(left == ["/var/lib/auspex"], f"beside the key this is left: {left}")
     must(worker.users() == ["auspex-keyd"], f"users: {worker.users()}")
     # The kept key is of use.
-    apt("install", *worker.packages())
+    install_by_dpkg()
     worker.configure()
     done("systemctl", "enable", "--now", "auspex.target")
     worker.check_services()

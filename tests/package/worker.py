@@ -16,6 +16,7 @@ PROFILES = ("auspex", "auspex//manager", "auspex-coordd", "auspex-keyd", "auspex
             "auspex-stated", "auspex-unit")
 PACKAGES = ("auspex", "auspex-coordinator", "auspex-examples")
 UNITS = "/sys/fs/cgroup/system.slice/auspex-runnerd.service/auspex-units-*/unit-*"
+NOBODY_ASKED = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
 TENANT = "auspex-runnerd//&auspex-sandbox//&auspex-unit (enforce)"
 
 
@@ -76,7 +77,7 @@ def configure(more=""):
 
 def apt(*words):
     """apt-get as a person uses it, whom nobody asks anything."""
-    return done("apt-get", "--yes", "-o", "Dpkg::Use-Pty=0", *words, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"})
+    return done("apt-get", "--yes", "-o", "Dpkg::Use-Pty=0", *words, env=NOBODY_ASKED)
 
 
 def packages():
