@@ -78,6 +78,10 @@ echo auspex-vm > /etc/hostname
 printf '127.0.0.1 localhost\n127.0.1.1 auspex-vm\n::1 localhost\n' > /etc/hosts
 printf '/dev/vda / ext4 defaults,noatime 0 0\n' > /etc/fstab
 
+# The keyring is there for the run that starts it. A person of any other run has none, as on a machine without a desktop.
+systemctl --global mask gnome-keyring-daemon.service gnome-keyring-daemon.socket
+rm /usr/share/dbus-1/services/org.freedesktop.secrets.service
+
 systemctl enable auspex-vm.service
 # Podman's own services are for containers of root's, of which there are none.
 systemctl mask podman.socket podman.service podman-restart.service podman-auto-update.timer podman-auto-update.service
