@@ -94,15 +94,18 @@ void PrintReport(const Output& output, const LabReport& report) {
   }
   output.Table({"EPSILON", "MEAN", "MIN", "MAX", "NOISE", "UNITS"}, rows);
   output.Line("");
-  for (const std::string& row :
-       DrawPlot(points, {.width = terminal.width, .height = 12, .utf8 = terminal.utf8})) {
-    output.Line(row);
+  // A single point is no curve.
+  if (points.size() > 1) {
+    for (const std::string& row :
+         DrawPlot(points, {.width = terminal.width, .height = 12, .utf8 = terminal.utf8})) {
+      output.Line(row);
+    }
+    output.Line(
+        terminal.utf8
+            ? "      epsilon; filled: accuracy under attack, dots: with noise of the same size"
+            : "      epsilon; #: accuracy under attack, o: with noise of the same size");
+    output.Line("");
   }
-  output.Line(
-      terminal.utf8
-          ? "      epsilon; filled: accuracy under attack, dots: with noise of the same size"
-          : "      epsilon; #: accuracy under attack, o: with noise of the same size");
-  output.Line("");
 
   int64_t verified = 0;
   for (const LabReport::Member& worker : report.workers) verified += worker.proof.receipts_verified;

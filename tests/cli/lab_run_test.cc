@@ -79,6 +79,15 @@ TEST_F(LabRunTest, TextReportHasTableAndPlot) {
   ExpectNothingLeft();
 }
 
+TEST_F(LabRunTest, OnePointIsNoPlot) {
+  const Outcome outcome = Lab({"--units", "1", "--workers", "1", "--replication", "1"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("1 of 1 receipts verified"));
+  EXPECT_THAT(outcome.out, HasSubstr("EPSILON"));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("100 %|")));
+  ExpectNothingLeft();
+}
+
 TEST_F(LabRunTest, InterruptLeavesNothing) {
   const pid_t pid = StartProgram("/usr/bin/env", {"TMPDIR=" + folder_.path(),
                                                   BuiltProgram("auspex"), "lab", "--units", "500"});
