@@ -26,13 +26,22 @@ Slots::~Slots() {
 
 bool Slots::Add(Unit unit) {
   std::lock_guard lock(mutex_);
+  if (stopping_) return false;
+  if (const auto at = entries_.find(unit.assignment_id.str()); at != entries_.end()) {
+    Entry& entry = *at->second;
+    if (entry.running || entry.control.requested()) entry.next = std::move(unit);
+    return false;
+  }
+  Queue(std::move(unit));
+  return true;
+}
+
+void Slots::Queue(Unit unit) {
   const std::string key = unit.assignment_id.str();
-  if (stopping_ || entries_.contains(key)) return false;
   auto entry = std::make_shared<Entry>(std::move(unit));
   entries_.emplace(key, entry);
   queue_.push_back(std::move(entry));
   changed_.notify_all();
-  return true;
 }
 
 bool Slots::SetCount(int count) {
@@ -83,6 +92,7 @@ void Slots::Serve() {
     }
     entry->control.Finish();
     entries_.erase(entry->unit.assignment_id.str());
+    if (entry->next && !stopping_) Queue(*std::move(entry->next));
     changed_.notify_all();
   }
 }
@@ -92,8 +102,9 @@ void Slots::End(const std::string& assignment_id, EndReason reason, double grace
   {
     std::lock_guard lock(mutex_);
     if (auto at = entries_.find(assignment_id); at != entries_.end()) entry = at->second;
+    if (entry == nullptr) return;
+    entry->next.reset();
   }
-  if (entry == nullptr) return;
   entry->control.Request(reason, grace_seconds);
   const std::lock_guard lock(mutex_);  // so that no slot is between its look and its wait
   changed_.notify_all();

@@ -30,15 +30,16 @@ class Slots {
   // Kills what runs (as Stop with no grace) and joins.
   ~Slots();
 
-  // Queues a unit. False when this assignment is in hand already, or when stopping. More units than
-  // slots wait their turn.
+  // Queues a unit; more units than slots wait their turn. False when this assignment is in hand already, or when stopping. What is handed out
+  // while the same assignment runs, or was ended, follows when that is over: it may have come back under its old name, refused and offered again,
+  // before the slot that refused it is done. If it is the one that ran, handed out once more on a new stream, its work finds it is not wanted.
   bool Add(Unit unit);
   // How many units may run at a time from now on, 1 or more. What runs beyond that runs on to its end.
   // False when it was so already.
   bool SetCount(int count);
   bool InHand(const std::string& assignment_id) const;
 
-  // Ends the unit of an assignment; one that waits is dropped. Nothing happens for an unknown one.
+  // Ends the unit of an assignment; one that waits is dropped, and so is what was to follow. Nothing happens for an unknown one.
   void End(const std::string& assignment_id, EndReason reason, double grace_seconds = 0);
   // What the governor asks for, at every look; the same orders again change nothing.
   struct Orders {
@@ -77,7 +78,9 @@ class Slots {
     int64_t started_at_micros = 0;
     bool frozen = false;
     std::optional<int64_t> strained_at;  // monotonic; since when orders have kept it from running
+    std::optional<Unit> next;            // the same assignment, handed out once more
   };
+  void Queue(Unit unit) /* mutex_ held */;
   void Serve();
   // The first that may begin, or that was ended while it waited; none: null.
   std::shared_ptr<Entry> TakeNext() /* mutex_ held */;

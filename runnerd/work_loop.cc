@@ -108,7 +108,7 @@ void WorkLoop::ReadForEver() {
         absl::StatusOr<Unit> unit = ParseUnit(item.run());
         if (unit.ok()) {
           unit->devices = pipeline_.DevicesFor(*unit);
-          slots_.Add(*std::move(unit));  // one that is in hand already simply goes on
+          slots_.Add(*std::move(unit));
         } else {
           stated_.RefuseUnparsed(item.run().assignment_id(),
                                  Cat("unit: ", std::string(unit.status().message())));

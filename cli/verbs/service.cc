@@ -242,20 +242,23 @@ int RunUninstall(Session& session, const UninstallOptions& options) {
                      Cat("say which: --home, or none; ExecStart= in ", Clean(store.folder()),
                          "/auspex-keyd.service has it"));
     }
-    // Else systemctl looks for each of them through all units for what might start it again, to warn of it.
+    // Else systemctl asks after each stop what might start the unit again, to warn of it, for which the manager loads the unit anew.
     std::vector<std::string> stop = {"stop", "--quiet", "--"};
     stop.insert(stop.end(), names.begin(), names.end());
     for (const std::vector<std::string>& step :
          {std::vector<std::string>{"disable", std::string(kTargetUnit)}, stop}) {
-      if (const auto done = manager->Systemctl(step); !done.ok())
-        return Failed(session, done.status());
+      if (const auto done = manager->Systemctl(step); !done.ok()) {
+        session.output.Error("service", std::string(done.status().message()),
+                             "systemctl --user status 'auspex*' says which and why");
+        return kExitFailure;
+      }
     }
     for (const std::string& name : names) {
       if (absl::Status status = store.Remove(name); !status.ok()) return Failed(session, status);
     }
     if (const auto done = manager->Systemctl({"daemon-reload"}); !done.ok())
       return Failed(session, done.status());
-    // A unit that failed is remembered. Most did not, and the manager knows them no more, of which it complains at the end.
+    // A unit that failed is remembered. Most did not, and of those systemctl complains, having done the others.
     std::vector<std::string> forget = {"reset-failed", "--"};
     forget.insert(forget.end(), names.begin(), names.end());
     (void)manager->Systemctl(std::move(forget));

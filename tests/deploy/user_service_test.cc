@@ -282,6 +282,13 @@ TEST_F(UserService, AWrongConfigurationIsNotTriedAgainAndAgain) {
 }
 
 TEST_F(UserService, UninstallLeavesNothingOfItAndKeepsTheState) {
+  // One of them has failed, which the manager remembers even of a unit that has gone.
+  const std::string own = std::string(kUnits) + "/auspex-netd.service.d/fails.conf";
+  e2e::WriteText(own, "[Service]\nRestart=no\nExecStart=\nExecStart=/bin/false\n");
+  ASSERT_EQ(Systemctl({"daemon-reload"}).code, 0);
+  EXPECT_NE(Systemctl({"restart", "auspex-netd.service"}).code, 0);
+  ASSERT_EQ(Property("auspex-netd.service", "ActiveState"), "failed");
+  fs::remove(own);
   const e2e::Finished removed = Auspex({"service", "uninstall"});
   ASSERT_EQ(removed.code, 0) << removed.out << removed.err;
   EXPECT_THAT(OurFiles(), IsEmpty());

@@ -30,9 +30,10 @@ import worker  # noqa: E402
 from worker import apt, auspex, done, must, run, told, wait  # noqa: E402
 
 KEPT = pathlib.Path("/var/lib/auspex-vm/package-test")
-POSTINST = "/var/lib/dpkg/info/auspex.postinst"
+PRERM, POSTINST = "/var/lib/dpkg/info/auspex.prerm", "/var/lib/dpkg/info/auspex.postinst"
 WORKS = "auspex: the strict sandbox works on this host"
 SLEEP = "sleep {}\nprintf '{{\"payload\":{{\"ok\":true}}}}' > \"$4\"\n"
+LATER = "(of the later version)"
 OFFERS = 3  # coordd's --max-offers
 lab = coordinator.Coordinator()
 
@@ -52,7 +53,7 @@ def named_auspex():
            "/etc/systemd/system/default.target.wants/auspex-vm", "/etc/systemd/journald.conf.d/auspex-vm",
            "/var/log", "/tmp/", os.environ["AUSPEX_SOURCE_DIR"])
     found = done("find", "/etc", "/usr", "/var", "/home", "/root", "/opt", "/srv", "-xdev", "-name", "*auspex*").splitlines()
-    found += [path for path in ("/run/auspex", "/run/auspex-restart-after-upgrade") if os.path.exists(path)]
+    found += [path for path in ("/run/auspex", "/run/auspex-restart") if os.path.exists(path)]
     return sorted(path for path in found if not path.startswith(own))
 
 
@@ -200,6 +201,9 @@ def newer_packages(folder):
         done("dpkg-deb", "-R", path, tree)
         control = tree / "DEBIAN" / "control"
         old = re.search(r"^Version: (.*)$", control.read_text(), re.MULTILINE)[1]
+        unit = next(tree.glob("lib/systemd/system/auspex-keyd.service"), None)
+        if unit:
+            unit.write_text(unit.read_text().replace("\nDescription=", f"\nDescription={LATER} "))
         control.write_text(control.read_text().replace(f"Version: {old}\n", f"Version: {old}+later\n").replace(f"(= {old})", f"(= {old}+later)"))
         files.append(pathlib.Path(folder) / f"later-{path.name}")
         done("dpkg-deb", "-Znone", "-b", tree, files[-1])
@@ -229,6 +233,7 @@ def upgrade():
     must(re.search(r"waiting for 2 running units", text), f"it did not wait for what ran:\n{text}")
     must(version().endswith("+later"), version())
     must(worker.shown("auspex-keyd.service", "MainPID") != pid, "the old program runs on")
+    must(LATER in worker.shown("auspex-keyd.service", "Description"), "systemd does not know the newer unit")
     worker.check_services()
     worker.check_profiles()
     must(identity() == before, f"{before} became {identity()}")
@@ -261,13 +266,24 @@ def again():
     worker.check_no_denials()
 
 
+def loaded_profiles():
+    return re.findall("^auspex.*", pathlib.Path("/sys/kernel/security/apparmor/profiles").read_text(), re.MULTILINE)
+
+
 def remove():
     done("systemctl", "start", "auspex.target")
     worker.check_services()
     before = identity()
+    # As when dpkg takes a removal back.
+    done(PRERM, "remove")
+    must(worker.shown("auspex.target", "ActiveState") == "inactive" and not loaded_profiles(), "a removal leaves something in force")
+    done(POSTINST, "abort-remove")
+    worker.check_services()
+    worker.check_profiles()
     apt("remove", "auspex")
+    must(worker.shown("auspex.target", "LoadState") == "not-found", "systemd still knows the units")
     must(run("pgrep", "-f", "/usr/libexec/auspex")[0] == 1, "a daemon runs on")
-    must(not re.search("^auspex", pathlib.Path("/sys/kernel/security/apparmor/profiles").read_text(), re.MULTILINE), "profiles stay loaded")
+    must(not loaded_profiles(), "profiles stay loaded")
     must(not pathlib.Path("/run/auspex/keyd/owner.sock").exists(), "a socket stays")
     must(pathlib.Path("/var/lib/auspex/keyd/key.sealed").exists(), "the key is gone")
     must(pathlib.Path("/etc/auspex/worker.toml").exists(), "the configuration is gone")
@@ -298,7 +314,8 @@ def purge():
     apt("purge", *worker.PACKAGES)
     must(not named_auspex(), f"this is left: {named_auspex()}")
     must(not worker.users(), f"users: {worker.users()}")
-    must("auspex" not in pathlib.Path("/sys/kernel/security/apparmor/profiles").read_text(), "profiles stay loaded")
+    must(not loaded_profiles(), "profiles stay loaded")
+    must(worker.shown("auspex.target", "LoadState") == "not-found", "systemd still knows the units")
     must("auspex/" not in done("debconf-show", "auspex"), "the answer stays")
     must(not [line for line in done("systemctl", "list-unit-files", "--no-legend", "auspex*").splitlines() if "auspex-vm" not in line
               and "auspex-run" not in line], "units stay")

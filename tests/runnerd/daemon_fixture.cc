@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <thread>
 
 #include "common/base/cat.h"
 #include "common/files/files.h"
@@ -60,6 +61,14 @@ FakeStated::Known FakeStated::WaitFor(const std::string& id, State state) {
                                          [&] { return units_["asg-" + id].state == state; });
   EXPECT_TRUE(reached) << id << " is in state " << static_cast<int>(units_["asg-" + id].state)
                        << ": " << units_["asg-" + id].refusal.ShortDebugString();
+  return units_["asg-" + id];
+}
+
+FakeStated::Known FakeStated::WaitForBegun(const std::string& id, int times) {
+  std::unique_lock lock(mutex_);
+  EXPECT_TRUE(
+      changed_.wait_for(lock, Patience(20), [&] { return units_["asg-" + id].begun >= times; }))
+      << id << " has begun " << units_["asg-" + id].begun << " times";
   return units_["asg-" + id];
 }
 
@@ -115,6 +124,7 @@ grpc::Status FakeStated::WatchWork(grpc::ServerContext* context,
     for (; !ends_.empty(); ends_.pop_front()) {
       items.emplace_back().mutable_end()->set_assignment_id(ends_.front());
     }
+    changed_.notify_all();
     lock.unlock();
     for (const rpc::WorkItem& item : items) writer->Write(item);
     lock.lock();
@@ -157,11 +167,19 @@ grpc::Status FakeStated::CompleteUnit(grpc::ServerContext*, const rpc::CompleteU
 
 grpc::Status FakeStated::RefuseUnit(grpc::ServerContext*, const rpc::RefuseUnitRequest* request,
                                     rpc::RefuseUnitResponse*) {
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   Known& known = units_[request->assignment_id()];
   known.state = State::kRefused;
   known.refusal = *request;
   changed_.notify_all();
+  if (offer_again_.exchange(false)) {
+    known.state = State::kAccepted;
+    known.sent = false;
+    changed_.wait_for(lock, Patience(20), [&] { return known.sent; });
+    lock.unlock();
+    // Long enough for runnerd to read it.
+    std::this_thread::sleep_for(milliseconds(200));
+  }
   return grpc::Status::OK;
 }
 

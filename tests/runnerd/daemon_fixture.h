@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <sys/types.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -40,8 +41,13 @@ class FakeStated final : public stated::v1::Work::Service {
   void Give(const std::string& id, const std::string& manifest_sha256,
             const std::string& payload = "{\"n\":1}");
   void End(const std::string& id);
+  // What is refused next is handed out again, before runnerd hears that its refusal was taken: as when the coordinator offers it once more at
+  // once.
+  void OfferAgain() { offer_again_ = true; }
   // Waits until the unit is in that state (20 s); its record then.
   Known WaitFor(const std::string& id, State state);
+  // Waits until it has begun so often (20 s); its record then.
+  Known WaitForBegun(const std::string& id, int times);
   std::string WaitForCapabilities();
   // Waits until runnerd has told this condition's word (20 s); the condition then.
   stated::v1::Condition WaitForStrain(const std::string& word);
@@ -81,6 +87,7 @@ class FakeStated final : public stated::v1::Work::Service {
   uint32_t slots_ = 0;
   int most_running_ = 0;
   bool closed_ = false;
+  std::atomic<bool> offer_again_ = false;
 };
 
 class FakeKeyd final : public keyd::v1::ResultSigner::Service {

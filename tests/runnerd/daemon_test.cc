@@ -81,6 +81,19 @@ TEST_F(DaemonTest, SlotsRunAtTheSameTimeAndEndUnitKillsOne) {
   EXPECT_EQ(stated_.WaitFor("a", State::kEnded).refusal.kind(), "");
 }
 
+TEST_F(DaemonTest, AUnitThatComesBackBeforeItsRefusalIsAnsweredRunsAgain) {
+  StartRunnerd();
+  stated_.Give("a", Stage({"stubborn"}));
+  stated_.WaitFor("a", State::kRunning);
+  stated_.OfferAgain();
+  v1::AbortRequest abort;
+  abort.set_unit_id("a");
+  v1::AbortResponse aborted;
+  grpc::ClientContext context;
+  ASSERT_TRUE(Owner()->Abort(&context, abort, &aborted).ok());
+  EXPECT_EQ(stated_.WaitForBegun("a", 2).refusal.reason(), "aborted by the owner");
+}
+
 TEST_F(DaemonTest, ReportsCapabilitiesAndProbes) {
   StartRunnerd();
   EXPECT_THAT(stated_.WaitForCapabilities(), HasSubstr("\"execute_tenant_code\":\"provisioned\""));

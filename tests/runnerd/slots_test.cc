@@ -74,7 +74,7 @@ TEST(Slots, RunsAsManyAsThereAreAndNoAssignmentTwice) {
       ++done;
     });
     for (const char* name : {"a", "b", "c"}) EXPECT_TRUE(slots.Add(UnitNamed(name)));
-    EXPECT_FALSE(slots.Add(UnitNamed("a")));
+    EXPECT_FALSE(slots.Add(UnitNamed("c")));  // it waits
     while (slots.ListRunning().size() < 2) std::this_thread::yield();
     EXPECT_EQ(slots.Abort(*UnitId::Parse("zzz"), 0), Slots::AbortOutcome::kNotRunning);
     EXPECT_EQ(slots.Abort(*UnitId::Parse("a"), 0), Slots::AbortOutcome::kTerminated);
@@ -86,6 +86,32 @@ TEST(Slots, RunsAsManyAsThereAreAndNoAssignmentTwice) {
   }
   EXPECT_EQ(most, 2);
   EXPECT_EQ(done, 3);
+}
+
+// An assignment that was given back may come again before the slot that gave it back is done.
+TEST(Slots, WhatIsHandedOutOnceMoreFollowsWhatRuns) {
+  std::atomic<int> begun = 0;
+  Slots slots(2, [&](const Unit& unit, RunControl& control) {
+    // Never two of one assignment at a time: the later one comes when this returns.
+    if (++begun == 1) {
+      EXPECT_FALSE(slots.Add(unit));
+    }
+    control.WaitRequested(60);
+  });
+  slots.Add(UnitNamed("a"));
+  while (begun < 1) std::this_thread::yield();
+  EXPECT_EQ(slots.Abort(*UnitId::Parse("a"), 0), Slots::AbortOutcome::kTerminated);
+  while (begun < 2) std::this_thread::yield();
+  // One that was ended and has not come to its end yet is followed too.
+  slots.End("asg-a", EndReason::kEnded);
+  slots.Add(UnitNamed("a"));
+  while (begun < 3) std::this_thread::yield();
+  // What stated withdraws is all that it handed out.
+  slots.Add(UnitNamed("a"));
+  slots.End("asg-a", EndReason::kEnded);
+  while (slots.InHand("asg-a")) std::this_thread::yield();
+  slots.Stop(0);
+  EXPECT_EQ(begun, 3);
 }
 
 TEST(Slots, AUnitThatIsEndedWhileItWaitsNeverRuns) {

@@ -238,7 +238,9 @@ def change_processes_less_often():
     if not SCHEDULER.is_dir():
         subprocess.run(["mount", "-t", "debugfs", "debugfs", SCHEDULER.parent], check=True)
     for name in ("min_granularity_ns", "latency_ns", "wakeup_granularity_ns"):
-        (SCHEDULER / name).write_text("10000000")
+        # Linux 6.6 and later have others.
+        if (SCHEDULER / name).exists():
+            (SCHEDULER / name).write_text("10000000")
 
 
 def main():
