@@ -7,6 +7,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,8 @@ inline constexpr double kSayAfter = 0.02 * 32;
 // How long a peer that answers with trouble is asked again, in seconds of pauses: a full disk gets
 // time to be emptied, and a defect does not hold a slot for ever.
 inline constexpr double kTroubleSeconds = 120;
+// For what nothing can be done instead of.
+inline constexpr double kForEver = std::numeric_limits<double>::infinity();
 
 // Whether the peer is there and its answer is neither yes nor no. Such an answer may never change:
 // gRPC itself says RESOURCE_EXHAUSTED of a message that is too large.
@@ -52,9 +55,10 @@ inline bool IsPassing(absl::StatusCode code) {
 
 // `call(context)` makes the call. `pause(seconds)` waits between attempts and says whether to give
 // up (then the last failure is returned). A peer that is away is waited for without end, one in
-// trouble for kTroubleSeconds on end. Calls must be such that a repetition does no harm.
+// trouble for `trouble_seconds` on end. Calls must be such that a repetition does no harm.
 template <typename Call, typename Pause>
-absl::Status CallUntilAnswered(std::string_view what, Call call, Pause pause) {
+absl::Status CallUntilAnswered(std::string_view what, Call call, Pause pause,
+                               double trouble_seconds = kTroubleSeconds) {
   double trouble = 0;
   for (double delay = 0.02;; delay = std::min(delay * 2, 1.0)) {
     grpc::ClientContext context;
@@ -62,7 +66,7 @@ absl::Status CallUntilAnswered(std::string_view what, Call call, Pause pause) {
     absl::Status status = FromGrpc(call(context), what);
     if (status.ok() || !IsPassing(status.code())) return status;
     trouble = IsTrouble(status.code()) && !IsRateRefusal(status) ? trouble + delay : 0;
-    if (trouble > kTroubleSeconds) return status;
+    if (trouble > trouble_seconds) return status;
     // Said once: a unit that stands still has a cause that can be read.
     if (delay == kSayAfter)
       LogWarning("waiting_for_neighbour", {{"error", std::string(status.message())}});

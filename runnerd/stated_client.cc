@@ -88,7 +88,7 @@ absl::Status StatedClient::Begin(const Unit& unit, RunControl& control) {
       [&](grpc::ClientContext& context) {
         return state_->work->BeginUnit(&context, request, &answer);
       },
-      [&control](double seconds) { return control.WaitRequested(seconds); });
+      [&control](double seconds) { return control.WaitRequested(seconds); }, kForEver);
 }
 
 absl::Status StatedClient::Complete(const Unit& unit, const SignedResult& result,
@@ -120,10 +120,11 @@ absl::Status StatedClient::Refuse(const Unit& unit, const Refusal& refusal, RunC
       [&](grpc::ClientContext& context) {
         return state_->work->RefuseUnit(&context, request, &answer);
       },
-      PauseForReport(control));
+      PauseForReport(control), kForEver);
 }
 
-void StatedClient::RefuseUnparsed(const std::string& assignment_id, const std::string& reason) {
+absl::Status StatedClient::RefuseUnparsed(const std::string& assignment_id,
+                                          const std::string& reason) {
   rpc::RefuseUnitRequest request;
   request.set_assignment_id(assignment_id);
   request.set_kind(std::string(RefusalWord(RefusalKind::kRunnerFailed)));
@@ -131,7 +132,7 @@ void StatedClient::RefuseUnparsed(const std::string& assignment_id, const std::s
   rpc::RefuseUnitResponse answer;
   grpc::ClientContext context;
   SetDeadline(context, kRpcSeconds);
-  state_->work->RefuseUnit(&context, request, &answer);
+  return FromGrpc(state_->work->RefuseUnit(&context, request, &answer), "stated.RefuseUnit");
 }
 
 template <typename Call>

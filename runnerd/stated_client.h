@@ -26,14 +26,16 @@ class StatedClient final : public ArchiveSource {
   explicit StatedClient(std::shared_ptr<grpc::Channel> channel);
   ~StatedClient() override;
 
-  // FAILED_PRECONDITION or NOT_FOUND: the unit is not to run any more.
+  // stated takes a unit that it handed out for this worker's until it has heard of it: a stated that cannot write is asked until it can, or until
+  // `control` asks for the end. FAILED_PRECONDITION or NOT_FOUND: the unit is not to run any more.
   absl::Status Begin(const Unit& unit, RunControl& control);
   // Reports the outcome. A stated that restarted meanwhile has the unit as accepted again: it is
-  // begun once more and then reported. Other failures mean that stated does not want it any more.
+  // begun once more and then reported. Other failures mean that stated does not want it any more, but for a result that it cannot store within
+  // two minutes, which is to be refused.
   absl::Status Complete(const Unit& unit, const SignedResult& result, RunControl& control);
   absl::Status Refuse(const Unit& unit, const Refusal& refusal, RunControl& control);
   // For an item that did not parse into a Unit. One attempt.
-  void RefuseUnparsed(const std::string& assignment_id, const std::string& reason);
+  absl::Status RefuseUnparsed(const std::string& assignment_id, const std::string& reason);
 
   // One attempt of a few seconds; a later report follows anyway. CANCELLED after EndReports.
   absl::Status ReportCapabilities(const std::string& canonical_json);

@@ -110,8 +110,10 @@ void WorkLoop::ReadForEver() {
           unit->devices = pipeline_.DevicesFor(*unit);
           slots_.Add(*std::move(unit));
         } else {
-          stated_.RefuseUnparsed(item.run().assignment_id(),
-                                 Cat("unit: ", std::string(unit.status().message())));
+          const absl::Status refused = stated_.RefuseUnparsed(
+              item.run().assignment_id(), Cat("unit: ", std::string(unit.status().message())));
+          // On another stream it is handed out once more.
+          if (IsPassing(refused.code())) context.TryCancel();
         }
       }
     }
@@ -129,7 +131,8 @@ void WorkLoop::ReadForEver() {
 
 void WorkLoop::RunUnit(const Unit& unit, RunControl& control) {
   const int64_t began = Clock::System().MonotonicMicros();
-  if (absl::Status begun = stated_.Begin(unit, control); !begun.ok()) {
+  // Where it was ended before stated answered, the pipeline says what that means: stated must hear of it.
+  if (absl::Status begun = stated_.Begin(unit, control); !begun.ok() && !IsPassing(begun.code())) {
     LogInfo("unit_dropped", {{"unit", unit.unit_id.str()}, {"why", std::string(begun.message())}});
     return;
   }

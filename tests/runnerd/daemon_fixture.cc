@@ -72,6 +72,12 @@ FakeStated::Known FakeStated::WaitForBegun(const std::string& id, int times) {
   return units_["asg-" + id];
 }
 
+void FakeStated::WaitForTries(const std::string& id, int times) {
+  std::unique_lock lock(mutex_);
+  EXPECT_TRUE(
+      changed_.wait_for(lock, Patience(20), [&] { return units_["asg-" + id].tried >= times; }));
+}
+
 std::string FakeStated::WaitForCapabilities() {
   std::unique_lock lock(mutex_);
   changed_.wait_for(lock, Patience(20), [&] { return !capabilities_.empty(); });
@@ -141,6 +147,9 @@ grpc::Status FakeStated::BeginUnit(grpc::ServerContext*, const rpc::BeginUnitReq
                                    rpc::BeginUnitResponse*) {
   std::lock_guard lock(mutex_);
   Known& known = units_[request->assignment_id()];
+  ++known.tried;
+  changed_.notify_all();
+  if (cannot_begin_) return grpc::Status(grpc::StatusCode::INTERNAL, "disk full");
   // Running already: the answer to an earlier call was lost, perhaps with the runnerd that made it.
   if (known.state != State::kAccepted && known.state != State::kRunning) {
     return grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "not accepted");

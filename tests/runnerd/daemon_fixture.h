@@ -32,7 +32,7 @@ class FakeStated final : public stated::v1::Work::Service {
     stated::v1::RunUnit unit;
     State state = State::kAccepted;
     bool sent = false;  // on the present stream
-    int begun = 0;
+    int begun = 0, tried = 0;
     stated::v1::BeginUnitRequest begin;
     stated::v1::CompleteUnitRequest result;
     stated::v1::RefuseUnitRequest refusal;
@@ -44,6 +44,10 @@ class FakeStated final : public stated::v1::Work::Service {
   // What is refused next is handed out again, before runnerd hears that its refusal was taken: as when the coordinator offers it once more at
   // once.
   void OfferAgain() { offer_again_ = true; }
+  // Answers each begin with trouble.
+  void CannotBegin(bool cannot) { cannot_begin_ = cannot; }
+  // Waits until its begin was asked for so often (20 s).
+  void WaitForTries(const std::string& id, int times);
   // Waits until the unit is in that state (20 s); its record then.
   Known WaitFor(const std::string& id, State state);
   // Waits until it has begun so often (20 s); its record then.
@@ -87,7 +91,7 @@ class FakeStated final : public stated::v1::Work::Service {
   uint32_t slots_ = 0;
   int most_running_ = 0;
   bool closed_ = false;
-  std::atomic<bool> offer_again_ = false;
+  std::atomic<bool> offer_again_ = false, cannot_begin_ = false;
 };
 
 class FakeKeyd final : public keyd::v1::ResultSigner::Service {

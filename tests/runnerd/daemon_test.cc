@@ -94,6 +94,27 @@ TEST_F(DaemonTest, AUnitThatComesBackBeforeItsRefusalIsAnsweredRunsAgain) {
   EXPECT_EQ(stated_.WaitForBegun("a", 2).refusal.reason(), "aborted by the owner");
 }
 
+// As with a full disk: stated has handed it out and cannot note that it begins.
+TEST_F(DaemonTest, AUnitThatIsAbortedBeforeStatedLetItBeginIsRefused) {
+  StartRunnerd();
+  stated_.CannotBegin(true);
+  stated_.Give("a", Stage({"ok"}));
+  v1::AbortRequest abort;
+  abort.set_unit_id("a");
+  v1::AbortResponse aborted;
+  const std::unique_ptr<v1::Sandboxes::Stub> owner = Owner();
+  do {
+    grpc::ClientContext context;
+    ASSERT_TRUE(owner->Abort(&context, abort, &aborted).ok());
+  } while (aborted.outcome() == "abort_not_running");
+  EXPECT_EQ(stated_.WaitFor("a", State::kRefused).refusal.reason(), "aborted by the owner");
+  // One that waits for it begins as soon as it can.
+  stated_.Give("b", Stage({"ok"}));
+  stated_.WaitForTries("b", 3);
+  stated_.CannotBegin(false);
+  EXPECT_EQ(stated_.WaitFor("b", State::kCompleted).begun, 1);
+}
+
 TEST_F(DaemonTest, ReportsCapabilitiesAndProbes) {
   StartRunnerd();
   EXPECT_THAT(stated_.WaitForCapabilities(), HasSubstr("\"execute_tenant_code\":\"provisioned\""));
@@ -163,6 +184,14 @@ TEST(CallUntilAnswered, WaitsForOneThatIsAwayButNotForTroubleWithoutEnd) {
     EXPECT_GT(paused, kTroubleSeconds - 2);
     EXPECT_LE(paused, kTroubleSeconds);
   }
+  // Unless nothing else can be done.
+  EXPECT_FALSE(
+      CallUntilAnswered(
+          "peer.Call",
+          [](grpc::ClientContext&) { return grpc::Status(grpc::StatusCode::INTERNAL, "why"); },
+          [&](double seconds) { return (paused += seconds) > 10'000; }, kForEver)
+          .ok());
+  EXPECT_GT(paused, 10'000);
   EXPECT_EQ(ask({grpc::StatusCode::UNAVAILABLE}, 10'000), absl::StatusCode::kUnavailable);
   EXPECT_GT(paused, 10'000);
   ask({grpc::StatusCode::INTERNAL, grpc::StatusCode::UNAVAILABLE}, 10'000);  // never on end
