@@ -233,8 +233,9 @@ SettleRequest OutboxSender::FetchPackage(const OutboxItem& item, std::stop_token
   }
   upload.reset();  // Cancels an upload that is not whole.
   if (!upload_status.ok()) {
-    // stated is gone: the item comes again with the next stream.
-    if (absl::IsUnavailable(upload_status) || absl::IsCancelled(upload_status)) return {};
+    // One that was started again knows the item no more, which does no harm; any other has it in flight until it hears of it.
+    if (absl::IsUnavailable(upload_status) || absl::IsCancelled(upload_status))
+      return SettleTransient(std::string(upload_status.message()));
     return SettleTerminal("package_unavailable", std::string(upload_status.message()));
   }
   if (!response.ok())

@@ -25,6 +25,8 @@ constexpr double kBeatWait = 6;
 constexpr double kRunnerWait = 30;
 // An empty answer that comes quicker than this was not waited for, whatever its headers say.
 constexpr double kShortestWait = 1;
+// How long a unit is held for a stated that is away or in trouble, in seconds of pauses.
+constexpr double kOfferSeconds = 120;
 // A poll may bring work any moment until it has lasted so many times as long as answers take, in
 // these bounds, in seconds; the second is stated's time to take it too. The last is for a measure
 // before there was any answer.
@@ -38,6 +40,12 @@ Steady::duration Seconds(double seconds) {
 
 double SecondsSince(Steady::time_point then) {
   return std::chrono::duration<double>(Steady::now() - then).count();
+}
+
+// Whether stated may take the same call later. That it has too much in hand is no such thing.
+bool MayPass(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
+         absl::IsAborted(status) || absl::IsInternal(status);
 }
 
 }  // namespace
@@ -182,6 +190,19 @@ PollLoop::Tick PollLoop::TakeAnswer(const HttpResponse& response, std::stop_toke
 PollLoop::Tick PollLoop::TakeOffer(const stated::v1::OfferRequest& offer, std::stop_token stop,
                                    const DemandBoard::View& view) {
   absl::StatusOr<stated::v1::OfferResponse> response = stated_.Offer(offer, stop);
+  // The coordinator has handed it out: nobody else gets it before its lease is over. stated knows one that it has noted already.
+  double waited = 0;
+  for (double pause = 0.1; !response.ok() && MayPass(response.status()) && waited < kOfferSeconds;
+       pause = std::min(2 * pause, 2.0)) {
+    if (waited == 0) {
+      LogWarning("offer_waits",
+                 {{"unit", offer.unit_id()},
+                  {"error", CleanText(std::string(response.status().message()), 500)}});
+    }
+    if (!SleepUnlessStopped(stop, pause)) break;
+    waited += pause;
+    response = stated_.Offer(offer, stop);
+  }
   if (!response.ok()) return Fail(response.status(), stop);
   backoff_.Reset();
   idle_code_.clear();

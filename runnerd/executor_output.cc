@@ -46,7 +46,8 @@ absl::StatusOr<std::optional<std::string>> TakeRawText(JsonObject& payload) {
   if (const std::string* text = at->second.as_string()) {
     if (!IsUtf8(*text))
       return Bad("payload.raw_response", "has an unpaired surrogate and so no UTF-8 form");
-    raw = *text;
+    // Nothing to send and nothing to sign.
+    if (!text->empty()) raw = *text;
   }
   payload.erase(at);
   return raw;
@@ -81,6 +82,13 @@ absl::StatusOr<UnitResult> ParseExecutorOutput(std::string_view untrusted_text,
   if (result.canonical_payload.size() > kMaxCanonicalPayload) {
     return Bad("payload",
                Cat("is larger than ", kMaxCanonicalPayload, " octets in canonical form"));
+  }
+  // In a submission the text is escaped to ASCII, which may make it three times as long.
+  if (result.raw_response &&
+      result.canonical_payload.size() + CanonicalString(*result.raw_response).size() >
+          kMaxPayloadAndRawText) {
+    return Bad("payload.raw_response", Cat("is larger, with the rest, than ", kMaxPayloadAndRawText,
+                                           " octets in a submission"));
   }
   return result;
 }

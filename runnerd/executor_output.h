@@ -14,6 +14,8 @@ namespace auspex::runnerd {
 
 // The canonical payload that keyd and stated take at most.
 inline constexpr size_t kMaxCanonicalPayload = 1536 * 1024;
+// Payload and raw text as a submission has them. A coordinator takes 2 MiB; the rest of the body is a few KiB.
+inline constexpr size_t kMaxPayloadAndRawText = 2 * 1024 * 1024 - 16 * 1024;
 
 // One JSON object under limits: `payload` an object; `exit_code`, if present, an integer of
 // -255..255; `completed_at`, if present, a timestamp (brought into the form of 4.2; else

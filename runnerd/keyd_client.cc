@@ -47,7 +47,7 @@ absl::StatusOr<SignedResult> KeydClient::Sign(const Unit& unit, const UnitResult
       [&](grpc::ClientContext& context) {
         return stub_->signer->SignResult(&context, request, &answer);
       },
-      PauseFor(control)));
+      PauseFor(control), kTroubleSeconds));
   SignedResult done;
   done.result = result;
   done.worker_pubkey = answer.worker_pubkey();
@@ -64,7 +64,7 @@ absl::StatusOr<SignedResult> KeydClient::Sign(const Unit& unit, const UnitResult
         [&](grpc::ClientContext& context) {
           return stub_->signer->SignRawText(&context, raw, &raw_answer);
         },
-        PauseFor(control)));
+        PauseFor(control), kTroubleSeconds));
     done.raw_signature = raw_answer.signature();
     if (done.raw_signature.size() != kSignatureOctets)
       return absl::InternalError("keyd.SignRawText: no signature in the answer");

@@ -24,10 +24,10 @@ inline constexpr double kRpcSeconds = 10;
 // values below.
 inline constexpr double kSayAfter = 0.02 * 32;
 
-// How long a peer that answers with trouble is asked again, in seconds of pauses: a full disk gets
-// time to be emptied, and a defect does not hold a slot for ever.
+// How long a peer that answers with trouble is asked again, in seconds of pauses, where something can be done instead: a full disk gets time to
+// be emptied, and a defect does not hold a slot for ever.
 inline constexpr double kTroubleSeconds = 120;
-// For what nothing can be done instead of.
+// Where nothing can be done instead: what the peer does not hear it goes on counting on.
 inline constexpr double kForEver = std::numeric_limits<double>::infinity();
 
 // Whether the peer is there and its answer is neither yes nor no. Such an answer may never change:
@@ -58,7 +58,7 @@ inline bool IsPassing(absl::StatusCode code) {
 // trouble for `trouble_seconds` on end. Calls must be such that a repetition does no harm.
 template <typename Call, typename Pause>
 absl::Status CallUntilAnswered(std::string_view what, Call call, Pause pause,
-                               double trouble_seconds = kTroubleSeconds) {
+                               double trouble_seconds) {
   double trouble = 0;
   for (double delay = 0.02;; delay = std::min(delay * 2, 1.0)) {
     grpc::ClientContext context;

@@ -25,6 +25,7 @@ void RunControl::Request(EndReason reason, double grace_seconds) {
   } else {
     kill_at_ = std::min(kill_at_, kill_at);
   }
+  if (reason == EndReason::kEnded || reason == EndReason::kStopping) report_ended_ = true;
   const uint64_t one = 1;
   // The counter is never read, so it stays readable; it cannot overflow by a few requests.
   [[maybe_unused]] ssize_t n = write(event_.get(), &one, sizeof one);
@@ -125,6 +126,12 @@ bool RunControl::WaitRequested(double seconds) {
   std::unique_lock lock(mutex_);
   return changed_.wait_for(lock, std::chrono::duration<double>(seconds),
                            [this] { return reason_ != EndReason::kNone; });
+}
+
+bool RunControl::WaitReportEnded(double seconds) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, std::chrono::duration<double>(seconds),
+                           [this] { return report_ended_; });
 }
 
 }  // namespace auspex::runnerd

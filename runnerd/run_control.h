@@ -82,6 +82,8 @@ class RunControl {
   bool WaitFinished();
   // Blocks up to `seconds`; true when an end was asked for.
   bool WaitRequested(double seconds);
+  // Blocks up to `seconds`; true once nobody is to hear of the unit any more: kEnded or kStopping was asked for, also after another reason.
+  bool WaitReportEnded(double seconds);
 
  private:
   const Clock& clock_;
@@ -90,7 +92,7 @@ class RunControl {
   std::condition_variable changed_;
   EndReason reason_ = EndReason::kNone;
   int64_t kill_at_ = 0;
-  bool finished_ = false, killed_ = false, frozen_ = false, held_ = false;
+  bool finished_ = false, killed_ = false, frozen_ = false, held_ = false, report_ended_ = false;
   UnitPhase phase_ = UnitPhase::kPreparing;
   int next_key_ = 1;
   std::map<int, std::function<void()>> cancels_;

@@ -22,9 +22,10 @@ namespace auspex::runnerd {
 namespace rpc = auspex::stated::v1;
 
 struct StatedClient::State {
-  explicit State(std::shared_ptr<grpc::Channel> channel)
-      : work(rpc::Work::NewStub(std::move(channel))) {}
+  State(std::shared_ptr<grpc::Channel> channel, double trouble)
+      : work(rpc::Work::NewStub(std::move(channel))), trouble_seconds(trouble) {}
   const std::unique_ptr<rpc::Work::Stub> work;
+  const double trouble_seconds;
   std::mutex mutex;
   bool reports_ended = false;
   std::set<grpc::ClientContext*> reports;  // under way
@@ -39,19 +40,9 @@ constexpr double kReportSeconds = 3;
 constexpr uint64_t kMaxArchive = 64 << 20;
 
 // A finished unit is reported until stated has it. Only a unit that nobody wants any more, or the
-// end of this process, stops that.
+// end of this process, stops that: what stated did not take by then runs again after the next start.
 auto PauseForReport(RunControl& control) {
-  return [&control](double seconds) {
-    const EndReason reason = control.reason();
-    // At a stop what stated did not take at once runs again after the next start.
-    if (reason == EndReason::kEnded || reason == EndReason::kStopping) return true;
-    if (reason == EndReason::kNone) {
-      control.WaitRequested(seconds);
-    } else {
-      std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
-    }
-    return false;
-  };
+  return [&control](double seconds) { return control.WaitReportEnded(seconds); };
 }
 
 rpc::CompleteUnitRequest CompleteRequest(const Unit& unit, const SignedResult& done) {
@@ -75,7 +66,9 @@ rpc::CompleteUnitRequest CompleteRequest(const Unit& unit, const SignedResult& d
 }  // namespace
 
 StatedClient::StatedClient(std::shared_ptr<grpc::Channel> channel)
-    : state_(new State(std::move(channel))) {}
+    : StatedClient(std::move(channel), kTroubleSeconds) {}
+StatedClient::StatedClient(std::shared_ptr<grpc::Channel> channel, double trouble_seconds)
+    : state_(new State(std::move(channel), trouble_seconds)) {}
 StatedClient::~StatedClient() = default;
 
 absl::Status StatedClient::Begin(const Unit& unit, RunControl& control) {
@@ -101,7 +94,7 @@ absl::Status StatedClient::Complete(const Unit& unit, const SignedResult& result
         [&](grpc::ClientContext& context) {
           return state_->work->CompleteUnit(&context, request, &answer);
         },
-        PauseForReport(control));
+        PauseForReport(control), state_->trouble_seconds);
   };
   absl::Status status = complete();
   if (status.code() == absl::StatusCode::kFailedPrecondition && Begin(unit, control).ok())

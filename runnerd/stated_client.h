@@ -24,6 +24,8 @@ class StatedClient final : public ArchiveSource {
  public:
   // `channel` to stated's run role.
   explicit StatedClient(std::shared_ptr<grpc::Channel> channel);
+  // The other gives a stated in trouble two minutes for a result.
+  StatedClient(std::shared_ptr<grpc::Channel> channel, double trouble_seconds);
   ~StatedClient() override;
 
   // stated takes a unit that it handed out for this worker's until it has heard of it: a stated that cannot write is asked until it can, or until

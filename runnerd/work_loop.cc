@@ -41,6 +41,11 @@ absl::StatusOr<Unit> ParseUnit(const rpc::RunUnit& item) {
               item.canonical_payload(), item.sensitive_accepted(), {}};
 }
 
+// Whether stated says that the unit is not, or no more, this worker's to run.
+bool IsUnwanted(const absl::Status& status) {
+  return absl::IsNotFound(status) || absl::IsFailedPrecondition(status);
+}
+
 }  // namespace
 
 struct WorkLoop::Stream {
@@ -113,7 +118,10 @@ void WorkLoop::ReadForEver() {
           const absl::Status refused = stated_.RefuseUnparsed(
               item.run().assignment_id(), Cat("unit: ", std::string(unit.status().message())));
           // On another stream it is handed out once more.
-          if (IsPassing(refused.code())) context.TryCancel();
+          if (IsPassing(refused.code())) {
+            delay = kLongestDelay;
+            context.TryCancel();
+          }
         }
       }
     }
@@ -131,18 +139,26 @@ void WorkLoop::ReadForEver() {
 
 void WorkLoop::RunUnit(const Unit& unit, RunControl& control) {
   const int64_t began = Clock::System().MonotonicMicros();
-  // Where it was ended before stated answered, the pipeline says what that means: stated must hear of it.
-  if (absl::Status begun = stated_.Begin(unit, control); !begun.ok() && !IsPassing(begun.code())) {
+  const absl::Status begun = stated_.Begin(unit, control);
+  if (IsUnwanted(begun)) {
     LogInfo("unit_dropped", {{"unit", unit.unit_id.str()}, {"why", std::string(begun.message())}});
     return;
   }
-  const UnitOutcome outcome = pipeline_.Run(unit, control);
+  // Whatever else happens, stated must hear of it: it has the unit in hand, and a slot with it. Where the unit was ended before stated answered,
+  // the pipeline says what that means.
+  UnitOutcome outcome = Refusal{RefusalKind::kRunnerFailed, "the worker could not begin the unit"};
+  if (begun.ok() || control.requested()) {
+    outcome = pipeline_.Run(unit, control);
+  } else {
+    LogError("unit_not_begun",
+             {{"unit", unit.unit_id.str()}, {"why", std::string(begun.message())}});
+  }
   absl::Status reported;
   std::string what = "withdrawn";
   if (const auto* result = std::get_if<SignedResult>(&outcome)) {
     what = "completed";
     reported = stated_.Complete(unit, *result, control);
-    if (IsTrouble(reported.code())) {
+    if (!reported.ok() && !IsUnwanted(reported) && !control.WaitReportEnded(0)) {
       // What stated cannot store is nobody's: the coordinator must hear that it will not come.
       what = RefusalWord(RefusalKind::kRunnerFailed);
       LogError("result_not_stored",

@@ -29,6 +29,7 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const std::string& 
   const int code = sqlite3_open_v2(path.c_str(), &connection->db_, flags, nullptr);
   if (code != SQLITE_OK) return connection->Error(code, Cat("open ", path));
   RETURN_IF_ERROR(connection->Configure(mode));
+  connection->is_open_ = true;
   return connection;
 }
 
@@ -81,7 +82,8 @@ absl::Status Connection::Error(int code, std::string_view doing) const {
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_AUTH:
-      return absl::FailedPreconditionError(text);
+      // Not a "no" to what was asked: the file system may have been made read-only for a while.
+      return is_open_ ? absl::UnavailableError(text) : absl::FailedPreconditionError(text);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       return absl::UnavailableError(text);

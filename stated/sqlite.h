@@ -55,8 +55,9 @@ class Connection {
   // True between BEGIN and its end; false also after SQLite rolled back by itself.
   bool InTransaction() const;
   // The present error of this handle with the absl code that fits: RESOURCE_EXHAUSTED for a full
-  // disk, DATA_LOSS for a damaged file, FAILED_PRECONDITION for one that cannot be opened or
-  // written, UNAVAILABLE for a locked one, else INTERNAL.
+  // disk, DATA_LOSS for a damaged file, FAILED_PRECONDITION for one that cannot be opened,
+  // UNAVAILABLE for a locked one and for one that could be opened and now cannot be written, else
+  // INTERNAL.
   absl::Status Error(int code, std::string_view doing) const;
 
  private:
@@ -69,6 +70,7 @@ class Connection {
   absl::Status Configure(Mode mode);
 
   sqlite3* db_ = nullptr;
+  bool is_open_ = false;
   std::map<const char*, Cached> cache_;  // by the literal's address
 };
 

@@ -30,7 +30,15 @@ absl::StatusOr<std::unique_ptr<WorkQueue::Session>> WorkQueue::Open(uint32_t slo
     ends_.clear();
   }
   // After the old session has ended, so that it cannot begin a unit behind this.
-  RETURN_IF_ERROR(Requeue());
+  if (absl::Status status = Requeue(); !status.ok()) {
+    // Without a session there is nobody to take work for.
+    {
+      const std::lock_guard lock(mutex_);
+      if (epoch_ == epoch) slots_ = 0;
+    }
+    context_.changes.Notify({Topic::kDemand, Topic::kStatus});
+    return status;
+  }
   LogInfo("runner_connected", {{"slots", slots}});
   context_.changes.Notify({Topic::kSlotFreed, Topic::kWork, Topic::kDemand, Topic::kStatus});
   return std::unique_ptr<Session>(new Session(*this, epoch));

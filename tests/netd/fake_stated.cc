@@ -42,11 +42,13 @@ class FakeStated::IntakeService final : public Intake::Service {
     return Note([&] { o_.polls.push_back(*request); });
   }
   grpc::Status Offer(ServerContext*, const OfferRequest* request, OfferResponse* out) override {
-    return Note([&] {
+    const bool fails = o_.failing_offers_-- > 0;
+    const grpc::Status noted = Note([&] {
       o_.offers.push_back(*request);
       out->set_decision("accepted");
       if (o_.offer_answer_) *out = o_.offer_answer_(*request);
     });
+    return fails ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "database is locked") : noted;
   }
   grpc::Status WatchDemand(ServerContext* context, const WatchDemandRequest*,
                            grpc::ServerWriter<Demand>* writer) override {
@@ -125,6 +127,8 @@ class FakeStated::OutboxService final : public Outbox::Service {
       if (id == 0) id = request.id();
       octets += request.chunk();
     }
+    if (o_.failing_packages_-- > 0)
+      return grpc::Status(grpc::StatusCode::UNAVAILABLE, "database is locked");
     {
       std::lock_guard lock(o_.mutex_);
       if (context->IsCancelled()) {

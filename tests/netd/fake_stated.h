@@ -4,6 +4,7 @@
 #ifndef AUSPEX_TESTS_NETD_FAKE_STATED_H_
 #define AUSPEX_TESTS_NETD_FAKE_STATED_H_
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -30,6 +31,9 @@ class FakeStated {
   void SetOfferAnswer(
       std::function<stated::v1::OfferResponse(const stated::v1::OfferRequest&)> answer);
   void SetIdentity(stated::v1::Identity identity);
+  // The next so many offers, or packages, are not taken: UNAVAILABLE. The streams stay open.
+  void FailOffers(int next) { failing_offers_ = next; }
+  void FailPackages(int next) { failing_packages_ = next; }
 
   // Waits (at most 20 s) until the item was settled; an empty request when it was not.
   stated::v1::SettleRequest WaitForSettle(uint64_t id);
@@ -48,6 +52,7 @@ class FakeStated {
   int cancelled_packages = 0;
 
  private:
+  std::atomic<int> failing_offers_ = 0, failing_packages_ = 0;
   class IntakeService;
   class OutboxService;
 

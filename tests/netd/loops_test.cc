@@ -233,6 +233,22 @@ TEST(Loops, AnOfferThatStatedCannotReadIsAFailedPoll) {
       [](const FakeStated& s) { return s.polls[0].has_failure() && s.offers.empty(); }));
 }
 
+// The coordinator gives it to nobody else before its lease is over.
+TEST(Loops, AUnitThatStatedCannotTakeAtOnceIsNotLost) {
+  NetdLab lab(Polls([](int n, const MockRequest&, MockWire& wire) {
+    if (n > 1) return ReplyNoWork(wire);
+    ReplyUnit(wire, "asg-1", "u-1");
+  }));
+  lab.stated->FailOffers(2);
+  lab.Start();
+  ASSERT_TRUE(lab.stated->Wait([](const FakeStated& s) { return s.offers.size() == 3; }));
+  EXPECT_EQ(lab.netd->Stop(), 0);
+  for (const stated::v1::OfferRequest& offer : lab.stated->offers)
+    EXPECT_EQ(offer.assignment_id(), "asg-1");
+  EXPECT_TRUE(std::none_of(lab.stated->polls.begin(), lab.stated->polls.end(),
+                           [](const auto& poll) { return poll.has_failure(); }));
+}
+
 TEST(Loops, RetryAfterHoldsTheNextPollBack) {
   NetdLab lab(Polls([](int, const MockRequest&, MockWire& wire) {
     wire.Reply(429, R"({"error":"slow down"})", {{"Retry-After", "3600"}});

@@ -174,6 +174,15 @@ TEST(OutboxSending, APackageIsStreamedWhole) {
   EXPECT_EQ(lab.stated->packages()[id], archive);
 }
 
+// stated waits for a package that is on its way, and netd is the only one who knows that it is not.
+TEST(OutboxSending, APackageThatStatedCouldNotTakeIsSettled) {
+  NetdLab lab(Others([](const MockRequest&, MockWire& wire) { wire.Reply(200, "octets"); }));
+  lab.stated->FailPackages(1);
+  const uint64_t id = lab.stated->Put(PackageItem());
+  lab.Start();
+  EXPECT_TRUE(lab.stated->WaitForSettle(id).has_transient());
+}
+
 TEST(OutboxSending, APackageThatCannotBeHadIsTerminal) {
   for (const int status : {404, 401, 302, 500}) {
     NetdLab lab(Others([&](const MockRequest&, MockWire& wire) {

@@ -201,8 +201,8 @@ def newer_packages(folder):
         done("dpkg-deb", "-R", path, tree)
         control = tree / "DEBIAN" / "control"
         old = re.search(r"^Version: (.*)$", control.read_text(), re.MULTILINE)[1]
-        unit = next(tree.glob("lib/systemd/system/auspex-keyd.service"), None)
-        if unit:
+        unit = tree / "lib/systemd/system/auspex-keyd.service"
+        if path.name.startswith("auspex_"):
             unit.write_text(unit.read_text().replace("\nDescription=", f"\nDescription={LATER} "))
         control.write_text(control.read_text().replace(f"Version: {old}\n", f"Version: {old}+later\n").replace(f"(= {old})", f"(= {old}+later)"))
         files.append(pathlib.Path(folder) / f"later-{path.name}")
@@ -213,7 +213,7 @@ def newer_packages(folder):
 def in_flight(name, seconds):
     """Two units that run for longer than what is to come between takes, which is `seconds` on a host that is not translated, and what waits
     behind them; (experiment, another) once both run."""
-    seconds = max(5, int(seconds * worker.pace()))
+    seconds = max(8, int(seconds * worker.pace()))
     long_one = lab.submit(staged("noop", f"{name}-long", SLEEP.format(seconds)),
                           [{"unit_id": f"{name}-long-{i}", "payload": {}} for i in range(2)])
     wait(60, "both long units run", lambda: len(worker.running()) == 2)
@@ -224,11 +224,24 @@ def identity():
     return told("status")["worker_id"], told("key", "show")["public_key"]
 
 
+def interrupted():
+    """Whoever will not wait for what runs finds the worker at work as before."""
+    script = subprocess.Popen([PRERM, "upgrade", "1"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    must(b"waiting for 2 running units" in script.stdout.readline(), "it did not wait for what ran")
+    must(told("status")["self_paused"] is True, "it waits for units and takes others")
+    script.terminate()
+    must(script.wait() != 0, "a wait that was interrupted ended well")
+    must(told("status")["self_paused"] is False, "it stays paused")
+    done(POSTINST, "abort-upgrade", version())
+    worker.check_services()
+
+
 def upgrade():
     before, pid = identity(), worker.shown("auspex-keyd.service", "MainPID")
     with tempfile.TemporaryDirectory() as folder:
         later = newer_packages(folder)
-        experiments = in_flight("upgrade", 1.5)
+        experiments = in_flight("upgrade", 3)
+        interrupted()
         text = done("dpkg", "--install", *later, env=worker.NOBODY_ASKED)
     must(re.search(r"waiting for 2 running units", text), f"it did not wait for what ran:\n{text}")
     must(version().endswith("+later"), version())

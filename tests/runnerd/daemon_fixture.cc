@@ -78,6 +78,12 @@ void FakeStated::WaitForTries(const std::string& id, int times) {
       changed_.wait_for(lock, Patience(20), [&] { return units_["asg-" + id].tried >= times; }));
 }
 
+void FakeStated::WaitForRefusals(const std::string& id, int times) {
+  std::unique_lock lock(mutex_);
+  EXPECT_TRUE(
+      changed_.wait_for(lock, Patience(20), [&] { return units_["asg-" + id].refusals >= times; }));
+}
+
 std::string FakeStated::WaitForCapabilities() {
   std::unique_lock lock(mutex_);
   changed_.wait_for(lock, Patience(20), [&] { return !capabilities_.empty(); });
@@ -149,6 +155,7 @@ grpc::Status FakeStated::BeginUnit(grpc::ServerContext*, const rpc::BeginUnitReq
   Known& known = units_[request->assignment_id()];
   ++known.tried;
   changed_.notify_all();
+  if (begin_answer_ != grpc::StatusCode::OK) return grpc::Status(begin_answer_, "said so");
   if (cannot_begin_) return grpc::Status(grpc::StatusCode::INTERNAL, "disk full");
   // Running already: the answer to an earlier call was lost, perhaps with the runnerd that made it.
   if (known.state != State::kAccepted && known.state != State::kRunning) {
@@ -166,6 +173,7 @@ grpc::Status FakeStated::CompleteUnit(grpc::ServerContext*, const rpc::CompleteU
                                       rpc::CompleteUnitResponse*) {
   std::lock_guard lock(mutex_);
   Known& known = units_[request->assignment_id()];
+  if (store_answer_ != grpc::StatusCode::OK) return grpc::Status(store_answer_, "said so");
   if (known.state != State::kRunning)
     return grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "not running");
   known.state = State::kCompleted;
@@ -178,16 +186,18 @@ grpc::Status FakeStated::RefuseUnit(grpc::ServerContext*, const rpc::RefuseUnitR
                                     rpc::RefuseUnitResponse*) {
   std::unique_lock lock(mutex_);
   Known& known = units_[request->assignment_id()];
+  ++known.refusals;
+  changed_.notify_all();
+  if (cannot_refuse_) return grpc::Status(grpc::StatusCode::INTERNAL, "disk full");
   known.state = State::kRefused;
   known.refusal = *request;
-  changed_.notify_all();
   if (offer_again_.exchange(false)) {
     known.state = State::kAccepted;
     known.sent = false;
     changed_.wait_for(lock, Patience(20), [&] { return known.sent; });
     lock.unlock();
     // Long enough for runnerd to read it.
-    std::this_thread::sleep_for(milliseconds(200));
+    std::this_thread::sleep_for(TestPace() * milliseconds(200));
   }
   return grpc::Status::OK;
 }

@@ -32,7 +32,7 @@ class FakeStated final : public stated::v1::Work::Service {
     stated::v1::RunUnit unit;
     State state = State::kAccepted;
     bool sent = false;  // on the present stream
-    int begun = 0, tried = 0;
+    int begun = 0, tried = 0, refusals = 0;
     stated::v1::BeginUnitRequest begin;
     stated::v1::CompleteUnitRequest result;
     stated::v1::RefuseUnitRequest refusal;
@@ -46,8 +46,14 @@ class FakeStated final : public stated::v1::Work::Service {
   void OfferAgain() { offer_again_ = true; }
   // Answers each begin with trouble.
   void CannotBegin(bool cannot) { cannot_begin_ = cannot; }
-  // Waits until its begin was asked for so often (20 s).
+  // What each result, or begin, is answered with instead; OK: as they deserve.
+  void RefuseToStore(grpc::StatusCode code) { store_answer_ = code; }
+  void RefuseToBegin(grpc::StatusCode code) { begin_answer_ = code; }
+  // Answers each refusal with trouble.
+  void CannotRefuse(bool cannot) { cannot_refuse_ = cannot; }
+  // Wait until its begin, or its refusal, was asked for so often (20 s).
   void WaitForTries(const std::string& id, int times);
+  void WaitForRefusals(const std::string& id, int times);
   // Waits until the unit is in that state (20 s); its record then.
   Known WaitFor(const std::string& id, State state);
   // Waits until it has begun so often (20 s); its record then.
@@ -91,7 +97,9 @@ class FakeStated final : public stated::v1::Work::Service {
   uint32_t slots_ = 0;
   int most_running_ = 0;
   bool closed_ = false;
-  std::atomic<bool> offer_again_ = false, cannot_begin_ = false;
+  std::atomic<grpc::StatusCode> store_answer_ = grpc::StatusCode::OK,
+                                begin_answer_ = grpc::StatusCode::OK;
+  std::atomic<bool> offer_again_ = false, cannot_begin_ = false, cannot_refuse_ = false;
 };
 
 class FakeKeyd final : public keyd::v1::ResultSigner::Service {

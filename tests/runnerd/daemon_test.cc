@@ -103,16 +103,58 @@ TEST_F(DaemonTest, AUnitThatIsAbortedBeforeStatedLetItBeginIsRefused) {
   abort.set_unit_id("a");
   v1::AbortResponse aborted;
   const std::unique_ptr<v1::Sandboxes::Stub> owner = Owner();
-  do {
-    grpc::ClientContext context;
-    ASSERT_TRUE(owner->Abort(&context, abort, &aborted).ok());
-  } while (aborted.outcome() == "abort_not_running");
+  stated_.WaitForTries("a", 1);
+  grpc::ClientContext context;
+  ASSERT_TRUE(owner->Abort(&context, abort, &aborted).ok());
+  EXPECT_EQ(aborted.outcome(), "aborted_sigterm");
   EXPECT_EQ(stated_.WaitFor("a", State::kRefused).refusal.reason(), "aborted by the owner");
   // One that waits for it begins as soon as it can.
   stated_.Give("b", Stage({"ok"}));
   stated_.WaitForTries("b", 3);
   stated_.CannotBegin(false);
   EXPECT_EQ(stated_.WaitFor("b", State::kCompleted).begun, 1);
+}
+
+// What ended the unit is not what ends runnerd: its refusal waits for stated, and a stop for nobody.
+TEST_F(DaemonTest, StopsWithinItsTimeWhileARefusalWaits) {
+  StartRunnerd();
+  stated_.Give("a", Stage({"stubborn"}));
+  stated_.WaitFor("a", State::kRunning);
+  stated_.CannotRefuse(true);
+  v1::AbortRequest abort;
+  abort.set_unit_id("a");
+  v1::AbortResponse aborted;
+  grpc::ClientContext context;
+  ASSERT_TRUE(Owner()->Abort(&context, abort, &aborted).ok());
+  stated_.WaitForRefusals("a", 2);
+  const auto begun = std::chrono::steady_clock::now();
+  KillRunnerd(SIGTERM);
+  EXPECT_EQ(exit_status_, 0);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(15));
+}
+
+// What stated will never take is not kept from the coordinator, and the slot is free for the next.
+TEST_F(DaemonTest, AResultThatStatedDoesNotTakeIsRefused) {
+  StartRunnerd();
+  stated_.RefuseToStore(grpc::StatusCode::INVALID_ARGUMENT);
+  stated_.Give("a", Stage({"ok"}));
+  EXPECT_EQ(stated_.WaitFor("a", State::kRefused).refusal.reason(),
+            "the worker could not store the result");
+  stated_.RefuseToStore(grpc::StatusCode::OK);
+  stated_.RefuseToBegin(grpc::StatusCode::DATA_LOSS);
+  stated_.Give("b", Stage({"ok"}));
+  EXPECT_EQ(stated_.WaitFor("b", State::kRefused).refusal.reason(),
+            "the worker could not begin the unit");
+}
+
+// One that runnerd cannot read comes again on another stream until its refusal is taken.
+TEST_F(DaemonTest, AnUnreadableUnitIsRefusedOnceStatedCanTakeIt) {
+  StartRunnerd();
+  stated_.CannotRefuse(true);
+  stated_.Give("bad", "not-a-hash");
+  stated_.WaitForRefusals("bad", 2);
+  stated_.CannotRefuse(false);
+  EXPECT_THAT(stated_.WaitFor("bad", State::kRefused).refusal.reason(), StartsWith("unit: "));
 }
 
 TEST_F(DaemonTest, ReportsCapabilitiesAndProbes) {
@@ -175,7 +217,7 @@ TEST(CallUntilAnswered, WaitsForOneThatIsAwayButNotForTroubleWithoutEnd) {
                [&](grpc::ClientContext&) {
                  return grpc::Status(answers[next++ % answers.size()], "why");
                },
-               [&](double seconds) { return (paused += seconds) > patience; })
+               [&](double seconds) { return (paused += seconds) > patience; }, kTroubleSeconds)
         .code();
   };
   for (grpc::StatusCode code : {grpc::StatusCode::INTERNAL, grpc::StatusCode::UNKNOWN,
@@ -214,7 +256,8 @@ TEST(CallUntilAnswered, ARateIsWaitedOut) {
       [&](double seconds) {
         paused += seconds;
         return false;
-      });
+      },
+      kTroubleSeconds);
   EXPECT_TRUE(status.ok()) << status;
 }
 

@@ -107,6 +107,11 @@ TEST(ExecutorOutput, RawTextMustHaveAUtf8Form) {
   EXPECT_THAT(Read("{\"payload\":{\"raw_response\":\"\\ud800\"}}", true),
               HasSubstr("payload.raw_response has an unpaired surrogate"));
   EXPECT_EQ(Read("{\"payload\":{\"raw_response\":\"\\ud83d\\ude00\"}}", true), "ok {}");
+  // Escaped to ASCII it is three times as long.
+  std::string long_text;
+  for (int i = 0; i < 400 * 1024; ++i) long_text += "\xd0\x96";
+  EXPECT_THAT(Read("{\"payload\":{\"raw_response\":\"" + long_text + "\"}}", true),
+              HasSubstr("payload.raw_response is larger, with the rest, than"));
 }
 
 TEST(ExecutorOutput, LimitsOfThePayload) {
@@ -120,6 +125,9 @@ TEST(ExecutorOutput, LimitsOfThePayload) {
   EXPECT_FALSE(ParseExecutorOutput(text + "\"}}", unit, false, 0).ok());
   EXPECT_FALSE(
       ParseExecutorOutput("{\"payload\":{\"raw_response\":\"\\ud800\"}}", unit, true, 0).ok());
+  // None: a submission has no signature over nothing.
+  EXPECT_FALSE(ParseExecutorOutput("{\"payload\":{\"raw_response\":\"\"}}", unit, true, 0)
+                   ->raw_response.has_value());
   EXPECT_EQ(
       ParseExecutorOutput("{\"payload\":{\"raw_response\":7}}", unit, true, 0)->canonical_payload,
       "{}");

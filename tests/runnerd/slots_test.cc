@@ -31,6 +31,16 @@ TEST(RunControl, FirstReasonWinsAndCancelsRun) {
   EXPECT_EQ(cancelled, 2);
 }
 
+TEST(RunControl, AStopEndsTheReportWhateverEndedTheUnit) {
+  RunControl control;
+  EXPECT_FALSE(control.WaitReportEnded(0));
+  control.Request(EndReason::kAborted);
+  EXPECT_FALSE(control.WaitReportEnded(0));
+  control.Request(EndReason::kStopping);
+  EXPECT_TRUE(control.WaitReportEnded(60));
+  EXPECT_EQ(control.reason(), EndReason::kAborted);
+}
+
 TEST(RunControl, FreezingWakesOnceAndRemembersTheLastWish) {
   RunControl control;
   const auto readable = [&] {
@@ -112,6 +122,27 @@ TEST(Slots, WhatIsHandedOutOnceMoreFollowsWhatRuns) {
   while (slots.InHand("asg-a")) std::this_thread::yield();
   slots.Stop(0);
   EXPECT_EQ(begun, 3);
+}
+
+// The only slot is busy, so that what was ended waits to be dropped while it is handed out again.
+TEST(Slots, WhatWasEndedWhileItWaitedFollowsWhenItIsHandedOutAgain) {
+  std::atomic<int> begun = 0;
+  Slots slots(1, [&](const Unit& unit, RunControl& control) {
+    if (unit.unit_id.str() == "b") {
+      ++begun;
+      return;
+    }
+    control.WaitRequested(60);
+  });
+  slots.Add(UnitNamed("a"));
+  while (slots.ListRunning().empty()) std::this_thread::yield();
+  slots.Add(UnitNamed("b"));
+  slots.End("asg-b", EndReason::kEnded);
+  slots.Add(UnitNamed("b"));
+  EXPECT_EQ(begun, 0);
+  slots.End("asg-a", EndReason::kEnded);
+  while (slots.InHand("asg-b")) std::this_thread::yield();
+  EXPECT_EQ(begun, 1);
 }
 
 TEST(Slots, AUnitThatIsEndedWhileItWaitsNeverRuns) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 // The work queue: what is handed out, taken back, completed and refused, and what a completion must
 // prove.
+#include <sqlite3.h>
+
 #include "common/base/cat.h"
 #include "common/base/encoding.h"
 #include "common/json/canonical.h"
@@ -71,6 +73,20 @@ TEST_F(WorkTest, SlotsFollowTheOwnerWhileTheStreamIsOpen) {
   EXPECT_FALSE(NextWork(*session_).has_value());
   ASSERT_TRUE(hub_->work().Refuse("asg-2", "runner_failed", "x").ok());
   EXPECT_EQ(std::get<RunUnit>(*NextWork(*session_)).unit.assignment_id, "asg-3");
+}
+
+// A stream that could not be opened takes no work: nobody would hand it out.
+TEST_F(WorkTest, AStreamThatCannotBeOpenedHasNoSlots) {
+  Running(1);
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open((folder_.path() + "/auspex.db").c_str(), &other), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+  EXPECT_EQ(hub_->work().Open(2).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(hub_->work().slots(), 0u);
+  EXPECT_EQ(sqlite3_exec(other, "ROLLBACK", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(other);
+  session_ = *hub_->work().Open(2);
+  EXPECT_EQ(hub_->work().slots(), 2u);
 }
 
 TEST_F(WorkTest, SlotsAreBounded) {
