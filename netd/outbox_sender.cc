@@ -232,6 +232,8 @@ SettleRequest OutboxSender::FetchPackage(const OutboxItem& item, std::stop_token
     }
   }
   upload.reset();  // Cancels an upload that is not whole.
+  // A stop may have ended it: then it comes again with the next stream.
+  if (stop.stop_requested()) return {};
   if (!upload_status.ok()) {
     // One that was started again knows the item no more, which does no harm; any other has it in flight until it hears of it.
     if (absl::IsUnavailable(upload_status) || absl::IsCancelled(upload_status))

@@ -25,8 +25,8 @@ constexpr double kBeatWait = 6;
 constexpr double kRunnerWait = 30;
 // An empty answer that comes quicker than this was not waited for, whatever its headers say.
 constexpr double kShortestWait = 1;
-// How long a unit is held for a stated that is away or in trouble, in seconds of pauses.
-constexpr double kOfferSeconds = 120;
+// How long a unit is held for a stated that is away or in trouble, in seconds. Well below a coordinator's lease.
+constexpr int64_t kOfferSeconds = 120;
 // A poll may bring work any moment until it has lasted so many times as long as answers take, in
 // these bounds, in seconds; the second is stated's time to take it too. The last is for a measure
 // before there was any answer.
@@ -191,16 +191,17 @@ PollLoop::Tick PollLoop::TakeOffer(const stated::v1::OfferRequest& offer, std::s
                                    const DemandBoard::View& view) {
   absl::StatusOr<stated::v1::OfferResponse> response = stated_.Offer(offer, stop);
   // The coordinator has handed it out: nobody else gets it before its lease is over. stated knows one that it has noted already.
-  double waited = 0;
-  for (double pause = 0.1; !response.ok() && MayPass(response.status()) && waited < kOfferSeconds;
+  const int64_t until = Clock::System().MonotonicMicros() + kOfferSeconds * 1'000'000;
+  bool told = false;
+  for (double pause = 0.1;
+       !response.ok() && MayPass(response.status()) && Clock::System().MonotonicMicros() < until;
        pause = std::min(2 * pause, 2.0)) {
-    if (waited == 0) {
+    if (!std::exchange(told, true)) {
       LogWarning("offer_waits",
                  {{"unit", offer.unit_id()},
                   {"error", CleanText(std::string(response.status().message()), 500)}});
     }
     if (!SleepUnlessStopped(stop, pause)) break;
-    waited += pause;
     response = stated_.Offer(offer, stop);
   }
   if (!response.ok()) return Fail(response.status(), stop);

@@ -150,6 +150,7 @@ void WorkLoop::RunUnit(const Unit& unit, RunControl& control) {
   if (begun.ok() || control.requested()) {
     outcome = pipeline_.Run(unit, control);
   } else {
+    control.Finish();
     LogError("unit_not_begun",
              {{"unit", unit.unit_id.str()}, {"why", std::string(begun.message())}});
   }

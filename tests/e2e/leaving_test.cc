@@ -94,7 +94,8 @@ TEST_F(LabTest, ABoundedRunEndsByItselfWithTheRightCode) {
   const Package noop = Pack("noop", "bounded");
   const std::string experiment =
       coordinator_->Submit(noop.manifest, Units(2), 1, noop.archive_base64);
-  worker.LaunchDaemon({"--max-ticks", "5"});
+  // On a busy host the first polls come before runnerd has said what it can do, and bring nothing.
+  worker.LaunchDaemon({"--max-ticks", "15"});
   EXPECT_EQ(worker.daemon().Wait(40), 0) << ReadText(worker.log());
   EXPECT_EQ(coordinator_->Progress(experiment)["units"]["completed"], 2);
   coordinator_->Kill();
