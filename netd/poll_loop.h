@@ -4,7 +4,8 @@
 //
 // Between two polls: nothing after an accepted unit or an empty answer of a coordinator that waited
 // (long poll); at most a second after a refused unit; the interval otherwise, cut short when a slot
-// becomes free; a doubling backoff after failures, at least Retry-After. Run belongs to one thread.
+// becomes free; a doubling backoff after failures, at least Retry-After. A unit that stated cannot take for the moment is offered to it
+// again for two minutes, and no other is asked for meanwhile. Run belongs to one thread.
 #ifndef AUSPEX_NETD_POLL_LOOP_H_
 #define AUSPEX_NETD_POLL_LOOP_H_
 

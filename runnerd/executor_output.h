@@ -20,8 +20,8 @@ inline constexpr size_t kMaxPayloadAndRawText = 2 * 1024 * 1024 - 16 * 1024;
 // One JSON object under limits: `payload` an object; `exit_code`, if present, an integer of
 // -255..255; `completed_at`, if present, a timestamp (brought into the form of 4.2; else
 // `now_micros`); `unit_id`, if present, the unit's. Numbers must be finite, and no object may have a
-// name twice. With `capture_raw` a text raw_response is taken out of the payload, and one that is no
-// text is dropped.
+// name twice. With `capture_raw` a text raw_response is taken out of the payload; one that is empty or
+// no text is dropped, and with the payload it may have kMaxPayloadAndRawText.
 // INVALID_ARGUMENT names the member. ran_under is left empty.
 absl::StatusOr<UnitResult> ParseExecutorOutput(std::string_view untrusted_text,
                                                const UnitId& unit_id, bool capture_raw,

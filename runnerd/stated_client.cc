@@ -5,10 +5,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <mutex>
 #include <set>
-#include <thread>
 #include <utility>
 
 #include "auspex/stated/v1/stated.grpc.pb.h"

@@ -22,9 +22,8 @@ namespace auspex::runnerd {
 
 class StatedClient final : public ArchiveSource {
  public:
-  // `channel` to stated's run role.
+  // `channel` to stated's run role; a stated in trouble gets two minutes for a result, or `trouble_seconds`.
   explicit StatedClient(std::shared_ptr<grpc::Channel> channel);
-  // The other gives a stated in trouble two minutes for a result.
   StatedClient(std::shared_ptr<grpc::Channel> channel, double trouble_seconds);
   ~StatedClient() override;
 
@@ -32,8 +31,9 @@ class StatedClient final : public ArchiveSource {
   // `control` asks for the end. FAILED_PRECONDITION or NOT_FOUND: the unit is not to run any more.
   absl::Status Begin(const Unit& unit, RunControl& control);
   // Reports the outcome. A stated that restarted meanwhile has the unit as accepted again: it is
-  // begun once more and then reported. Other failures mean that stated does not want it any more, but for a result that it cannot store within
-  // two minutes, which is to be refused.
+  // begun once more and then reported. FAILED_PRECONDITION or NOT_FOUND: stated does not want it any more. Any other failure, before the unit
+  // or this process was ended, means that stated cannot store it, and has to hear a refusal instead; while it is in trouble it is asked for
+  // `trouble_seconds`.
   absl::Status Complete(const Unit& unit, const SignedResult& result, RunControl& control);
   absl::Status Refuse(const Unit& unit, const Refusal& refusal, RunControl& control);
   // For an item that did not parse into a Unit. One attempt.

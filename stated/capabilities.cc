@@ -43,7 +43,13 @@ absl::Status CapabilityReport::Set(std::string_view untrusted_canonical_json) {
   object->erase("self_paused");
   const std::lock_guard lock(mutex_);
   report_ = std::move(*object);
+  told_ = true;
   return absl::OkStatus();
+}
+
+bool CapabilityReport::told() const {
+  const std::lock_guard lock(mutex_);
+  return told_;
 }
 
 std::string CapabilityReport::ForHeartbeat(bool self_paused) const {

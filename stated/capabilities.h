@@ -20,6 +20,8 @@ class CapabilityReport {
   // INVALID_ARGUMENT unless the text is one canonical JSON object of at most 64 KiB. A self_paused
   // member is left out: the owner's pause is kept here, not there.
   absl::Status Set(std::string_view untrusted_canonical_json);
+  // Whether a runnerd has said what this worker can do since stated started.
+  bool told() const;
   // The object for a heartbeat, canonical. self_paused is there, and true, exactly when
   // `self_paused`.
   std::string ForHeartbeat(bool self_paused) const;
@@ -33,6 +35,7 @@ class CapabilityReport {
  private:
   mutable std::mutex mutex_;
   JsonObject report_;  // guarded by mutex_
+  bool told_ = false;  // guarded by mutex_
 };
 
 }  // namespace auspex::stated

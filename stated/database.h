@@ -38,7 +38,7 @@ class Database {
   Database& operator=(const Database&) = delete;
 
   // Runs `work` in a transaction. OK means that it is on disk. RESOURCE_EXHAUSTED when the disk is
-  // full, UNAVAILABLE after Stop.
+  // full, UNAVAILABLE after Stop and while the file is locked or cannot be written.
   absl::Status Write(const Work& work);
   // Runs `work` on one consistent snapshot of what is committed. `work` must not keep the
   // connection.

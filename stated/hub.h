@@ -50,8 +50,10 @@ class Hub {
   OutboxQueue& outbox() { return outbox_; }
   PackageSpool& packages() { return packages_; }
 
+  // A runner counts from when it has said what it can do: netd tells the coordinator at that moment, and not again before the next heartbeat.
   absl::StatusOr<Demand> DemandNow() {
-    return ComputeDemand(context_, work_.slots(), condition_.Get().strain);
+    const uint32_t slots = capabilities_.told() ? work_.slots() : 0;
+    return ComputeDemand(context_, slots, condition_.Get().strain);
   }
   absl::StatusOr<StatusReport> StatusNow();
   // The object for a heartbeat.

@@ -57,7 +57,8 @@ class WorkQueue {
   };
 
   explicit WorkQueue(Context& context) : context_(context) {}
-  // Ends the session that is open, if any. INVALID_ARGUMENT unless `slots` is 1..64.
+  // Ends the session that is open, if any. INVALID_ARGUMENT unless `slots` is 1..64. Where what ran cannot be handed back, its error, and there
+  // is no session: slots() is 0.
   absl::StatusOr<std::unique_ptr<Session>> Open(uint32_t slots);
   // The owner changed the slots of the open session; nothing without one. INVALID_ARGUMENT as Open.
   absl::Status SetSlots(uint32_t slots);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-only
-// What the lab says at the end: as text with a table and a plot, or as one JSON document.
+// What the lab says at the end: as text with a table and, from two points on, a plot, or as one JSON document.
 #ifndef AUSPEX_CLI_LAB_REPORT_H_
 #define AUSPEX_CLI_LAB_REPORT_H_
 

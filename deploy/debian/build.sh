@@ -12,8 +12,9 @@ key=
 
 # A copy of its own, always in the same place: package builders want debian/ at the top, and the build must not depend on the tree around.
 version=$(dpkg-parsechangelog -l "$source/deploy/debian/changelog" -S Version)
-tree=$out/work/auspex-$version
-rm -rf "$out/work"
+scratch=$out/tree
+tree=$scratch/auspex-$version
+rm -rf "$scratch"
 mkdir -p "$tree"
 tar -C "$source" --exclude=./build --exclude=./.git --exclude=./.cache --exclude='*.pyc' -cf - . | tar -C "$tree" -xf -
 cp -a "$tree/deploy/debian" "$tree/debian"
@@ -24,8 +25,8 @@ export DEB_BUILD_OPTIONS=${DEB_BUILD_OPTIONS:-parallel=$(nproc)} LC_ALL=C.UTF-8 
 (cd "$tree" && dpkg-buildpackage --build=binary --no-sign --no-pre-clean)
 
 rm -f "$out"/*.deb "$out"/*.changes "$out"/*.buildinfo "$out"/SHA256SUMS*
-mv "$out"/work/*.deb "$out"/work/*.changes "$out"/work/*.buildinfo "$out"
-rm -rf "$out/work"
+mv "$scratch"/*.deb "$scratch"/*.changes "$scratch"/*.buildinfo "$out"
+rm -rf "$scratch"
 lintian --fail-on error,warning --tag-display-limit 0 "$out"/*.changes
 (cd "$out" && sha256sum -- *.deb > SHA256SUMS)
 if [[ -n $key ]]; then

@@ -109,7 +109,7 @@ grpc::Status WorkService::DropPackage(grpc::ServerContext*, const v1::GetPackage
 grpc::Status WorkService::ReportCapabilities(grpc::ServerContext*, const v1::Capabilities* request,
                                              v1::ReportCapabilitiesResponse*) {
   const absl::Status status = hub_.capabilities().Set(request->canonical_json());
-  if (status.ok()) hub_.context().changes.Notify({Topic::kStatus});
+  if (status.ok()) hub_.context().changes.Notify({Topic::kDemand, Topic::kStatus});
   return ToGrpc(status);
 }
 

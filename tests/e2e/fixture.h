@@ -56,8 +56,9 @@ class LabTest : public ::testing::Test {
   std::vector<std::unique_ptr<Worker>> workers_;
 };
 
-// A package whose executor is the shell script `text`.
-inline Package ScriptPackage(const std::string& label, const std::string& text) {
+// A package whose executor is the shell script `text`; `more` are further members of its manifest.
+inline Package ScriptPackage(const std::string& label, const std::string& text,
+                             const Json& more = Json::object()) {
   TempFolder scratch;
   const std::string folder = scratch / "package";
   EXPECT_EQ(RunCommand({"/bin/mkdir", folder}).code, 0);
@@ -67,6 +68,7 @@ inline Package ScriptPackage(const std::string& label, const std::string& text) 
   EXPECT_TRUE(manifest.is_object()) << "noop is not staged";
   manifest["experiment_id"] = label;
   manifest["executor"]["command"] = {"./run.sh"};
+  manifest.update(more);
   return PackFolder(folder, manifest);
 }
 

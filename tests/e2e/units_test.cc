@@ -98,6 +98,32 @@ TEST_F(LabTest, SyntheticPolicyEchoes) {
 
 // A certified experiment takes only results of the declared shape: what the worker computed is
 // refused, and the unit fails for everyone.
+// An empty text is none: no signature goes with it, and the slot is free for the next unit.
+TEST_F(LabTest, AnEmptyRawTextIsNoneAndALongOneIsRefused) {
+  Worker& worker = AddWorker();
+  const Json captures = {{"capture", {{"raw", true}}}};
+  const Package empty = ScriptPackage(
+      "raw-empty", "printf '{\"payload\":{\"a\":1,\"raw_response\":\"\"}}' > \"$4\"\n", captures);
+  const Package text = ScriptPackage(
+      "raw-text", "printf '{\"payload\":{\"raw_response\":\"said\"}}' > \"$4\"\n", captures);
+  const Package too_long = ScriptPackage("raw-long",
+                                         "{ printf '{\"payload\":{\"raw_response\":\"'; yes "
+                                         "'\xd0\x96' | head -n 400000 | tr -d '\\n'; printf "
+                                         "'\"}}'; } > \"$4\"\n",
+                                         captures);
+  ASSERT_NO_FATAL_FAILURE(worker.StartDaemon());
+  for (const Package* package : {&empty, &text}) {
+    const std::string experiment =
+        coordinator_->Submit(package->manifest, Units(2), 1, package->archive_base64);
+    ASSERT_TRUE(coordinator_->WaitCompleted(experiment, 2, 30))
+        << coordinator_->Progress(experiment);
+  }
+  const std::string refused =
+      coordinator_->Submit(too_long.manifest, Units(1), 1, too_long.archive_base64);
+  EXPECT_TRUE(Eventually(30, [&] { return !coordinator_->Progress(refused)["refusals"].empty(); }))
+      << coordinator_->Progress(refused);
+}
+
 TEST_F(LabTest, AResultOfAnotherShapeFailsItsUnit) {
   Worker& worker = AddWorker();
   Package noop = Pack("noop", "schema");

@@ -16,10 +16,12 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import guide  # noqa: E402
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import skip  # noqa: E402
+
 SOURCE = pathlib.Path(os.environ["AUSPEX_SOURCE_DIR"])
 BIN = pathlib.Path(os.environ["AUSPEX_BIN_DIR"])
 PATIENCE = 30 * float(os.environ.get("AUSPEX_TEST_PACE") or "1")
-SKIPPED = 77
 
 
 def start_coordinator(folder):
@@ -52,8 +54,7 @@ def main():
     if name not in [section.name for section in table.executed_by(guide.TEST)]:
         raise SystemExit(f"'{name}' is no section that is executed")
     if "AUSPEX_USER_MANAGER" not in os.environ:
-        print("not executed: it needs root and systemd, for tests/deploy/with_user_manager.sh")
-        sys.exit(1 if os.environ.get("AUSPEX_REQUIRE_FULL") == "1" else SKIPPED)
+        skip.end("root and systemd, for tests/deploy/with_user_manager.sh")
     with tempfile.TemporaryDirectory() as folder:
         coordinator = start_coordinator(pathlib.Path(folder))
         try:

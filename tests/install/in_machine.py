@@ -42,8 +42,7 @@ def release():
     (TREE / "deploy/container").mkdir(parents=True)
     for name in ("deploy/verify", "deploy/container/Containerfile"):
         shutil.copy2(SOURCE / name, TREE / name)
-    # By default it says what it can do once a minute, and has nothing to say yet when a translated container starts.
-    (TREE / "worker.toml").write_text(f'[coordinator]\nurl = "{URL}"\nheartbeat_interval_seconds = 3.0\nassignment_poll_interval_seconds = 3.0\n[executor]\nexecute_tenant_code = "provisioned"\n')
+    (TREE / "worker.toml").write_text(f'[coordinator]\nurl = "{URL}"\n[executor]\nexecute_tenant_code = "provisioned"\n')
     for package in PACKAGES.glob("*.deb"):
         shutil.copy2(package, packages)
     root("sh", "-c", f"minisign -G -f -W -p {key} -s /root/key.sec && sha256sum *.deb > SHA256SUMS && minisign -S -s /root/key.sec -m SHA256SUMS",

@@ -127,6 +127,12 @@ class FakeStated::OutboxService final : public Outbox::Service {
       if (id == 0) id = request.id();
       octets += request.chunk();
     }
+    if (o_.holds_packages_) {
+      ++o_.held_packages_;
+      o_.changed_.notify_all();
+      while (!context->IsCancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      return grpc::Status::CANCELLED;
+    }
     if (o_.failing_packages_-- > 0)
       return grpc::Status(grpc::StatusCode::UNAVAILABLE, "database is locked");
     {

@@ -34,6 +34,9 @@ class FakeStated {
   // The next so many offers, or packages, are not taken: UNAVAILABLE. The streams stay open.
   void FailOffers(int next) { failing_offers_ = next; }
   void FailPackages(int next) { failing_packages_ = next; }
+  // Packages are read and not answered until the call ends; how many are held.
+  void HoldPackages() { holds_packages_ = true; }
+  int held_packages() const { return held_packages_; }
 
   // Waits (at most 20 s) until the item was settled; an empty request when it was not.
   stated::v1::SettleRequest WaitForSettle(uint64_t id);
@@ -52,7 +55,8 @@ class FakeStated {
   int cancelled_packages = 0;
 
  private:
-  std::atomic<int> failing_offers_ = 0, failing_packages_ = 0;
+  std::atomic<int> failing_offers_ = 0, failing_packages_ = 0, held_packages_ = 0;
+  std::atomic<bool> holds_packages_ = false;
   class IntakeService;
   class OutboxService;
 

@@ -183,6 +183,17 @@ TEST(OutboxSending, APackageThatStatedCouldNotTakeIsSettled) {
   EXPECT_TRUE(lab.stated->WaitForSettle(id).has_transient());
 }
 
+// What netd's own stop ends comes again with the next stream.
+TEST(OutboxSending, APackageThatAStopEndsIsNotSettled) {
+  NetdLab lab(Others([](const MockRequest&, MockWire& wire) { wire.Reply(200, "octets"); }));
+  lab.stated->HoldPackages();
+  const uint64_t id = lab.stated->Put(PackageItem());
+  lab.Start();
+  ASSERT_TRUE(lab.stated->Wait([](const FakeStated& s) { return s.held_packages() == 1; }));
+  EXPECT_EQ(lab.netd->Stop(), 0);
+  EXPECT_FALSE(lab.stated->settled.contains(id));
+}
+
 TEST(OutboxSending, APackageThatCannotBeHadIsTerminal) {
   for (const int status : {404, 401, 302, 500}) {
     NetdLab lab(Others([&](const MockRequest&, MockWire& wire) {

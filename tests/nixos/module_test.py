@@ -8,8 +8,13 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import skip  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 DEPLOY = pathlib.Path(os.environ.get("AUSPEX_SOURCE_DIR", HERE.parent.parent)) / "deploy"
@@ -56,7 +61,7 @@ def rendered(config):
     return [f"{key}={value}" for key, values in config.items() for value in (values if isinstance(values, list) else [values])]
 
 
-@unittest.skipIf(NIX is None and os.environ.get("AUSPEX_REQUIRE_FULL") != "1", "nix-instantiate (package nix-bin) is not installed")
+@skip.unless(NIX is not None, "nix-instantiate (package nix-bin)")
 class TheModule(unittest.TestCase):
     maxDiff = None
 

@@ -112,16 +112,12 @@ TEST(Slots, WhatIsHandedOutOnceMoreFollowsWhatRuns) {
   while (begun < 1) std::this_thread::yield();
   EXPECT_EQ(slots.Abort(*UnitId::Parse("a"), 0), Slots::AbortOutcome::kTerminated);
   while (begun < 2) std::this_thread::yield();
-  // One that was ended and has not come to its end yet is followed too.
-  slots.End("asg-a", EndReason::kEnded);
-  slots.Add(UnitNamed("a"));
-  while (begun < 3) std::this_thread::yield();
   // What stated withdraws is all that it handed out.
   slots.Add(UnitNamed("a"));
   slots.End("asg-a", EndReason::kEnded);
   while (slots.InHand("asg-a")) std::this_thread::yield();
   slots.Stop(0);
-  EXPECT_EQ(begun, 3);
+  EXPECT_EQ(begun, 2);
 }
 
 // The only slot is busy, so that what was ended waits to be dropped while it is handed out again.

@@ -28,6 +28,11 @@ TEST_F(DaemonTest, AUnitsWholeLife) {
   v1::WatchWorkRequest watch;
   watch.set_slots(1);
   work.reader = work_->WatchWork(&work.context, watch);
+  // It is there, and counts from when it has said what it can do.
+  v1::Capabilities capabilities;
+  capabilities.set_canonical_json(R"({"cpu_count":2})");
+  v1::ReportCapabilitiesResponse told;
+  ASSERT_TRUE(Call(*work_, &v1::Work::Stub::ReportCapabilities, capabilities, &told).ok());
   while (wanted.reason() != "ready") ASSERT_TRUE(demand.reader->Read(&wanted));
   EXPECT_EQ(wanted.free_slots(), 1u);
   const uint64_t generation = wanted.generation();

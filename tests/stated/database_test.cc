@@ -279,5 +279,16 @@ TEST(DatabaseDiskFull, IsNamedAndLeavesNothingHalfWritten) {
   EXPECT_EQ(CountTenants(**again), stored);
 }
 
+// A file system that became read-only is no "no" to what was asked; a file that was never opened is.
+TEST_F(DatabaseTest, OneThatCannotBeWrittenAnyMoreIsUnavailable) {
+  ASSERT_NE(Open(), nullptr);
+  const auto reader = Connection::Open(path(), Connection::Mode::kReadOnly);
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  EXPECT_EQ(InsertTenant(**reader, "a").code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(
+      Connection::Open(folder_.path() + "/absent", Connection::Mode::kReadOnly).status().code(),
+      absl::StatusCode::kFailedPrecondition);
+}
+
 }  // namespace
 }  // namespace auspex::stated

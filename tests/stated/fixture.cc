@@ -85,6 +85,8 @@ void HubTest::Reopen() {
   absl::StatusOr<std::unique_ptr<Hub>> hub = Hub::Open(folder_.path(), clock_, settings_);
   ASSERT_TRUE(hub.ok()) << hub.status();
   hub_ = *std::move(hub);
+  // What a runnerd would report: no demand without.
+  ASSERT_TRUE(hub_->capabilities().Set(*hub_->CapabilitiesNow()).ok());
 }
 
 void HubTest::Enrol(const std::string& base_url) {

@@ -280,6 +280,17 @@ TEST_F(WorkTest, ARefusalNeedsAKnownKind) {
   EXPECT_TRUE(absl::IsFailedPrecondition(hub_->work().Refuse("asg-1", "runner_failed", "x")));
 }
 
+// The heartbeat that follows a new runner must have what it can do in it.
+TEST_F(WorkTest, NothingIsAskedForBeforeTheRunnerHasSaidWhatItCanDo) {
+  // One that no runnerd has told anything yet.
+  hub_.reset();
+  hub_ = *Hub::Open(folder_.path(), clock_, settings_);
+  session_ = *hub_->work().Open(2);
+  EXPECT_EQ(hub_->DemandNow()->reason, "no_runner");
+  ASSERT_TRUE(hub_->capabilities().Set(R"({"cpu_count":2})").ok());
+  EXPECT_EQ(hub_->DemandNow()->reason, "ready");
+}
+
 TEST_F(WorkTest, DemandSaysWhyAndCountsFreeSlots) {
   EXPECT_EQ(hub_->DemandNow()->reason, "no_runner");
   session_ = *hub_->work().Open(2);
